@@ -1,0 +1,96 @@
+/** What the user writes. One schema; defaults are filled in by it, files and folders are checked by `src/manifest.ts`. */
+import { z } from 'zod';
+import { parseCidr } from './cidr.ts';
+import { parseRule } from './policy.ts';
+import { isReservedVariable } from './variables.ts';
+
+/** The session's name: part of every container's name. */
+export const slugSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'must be 1–40 of a–z, 0–9 and "-", not beginning with "-"');
+
+const rule = z.string().superRefine((text, context) => {
+  const parsed = parseRule(text);
+  if ('kind' in parsed) context.addIssue(`"${text}" ${parsed.why}; allowed: host, *.suffix, host:port`);
+});
+
+const cidr = z.string().superRefine((text, context) => {
+  const parsed = parseCidr(text);
+  if ('kind' in parsed) context.addIssue(`"${text}" ${parsed.why}; allowed: 10.0.0.0/8, fd00::/8`);
+});
+
+const memory = z
+  .string()
+  .regex(/^[1-9]\d{0,6}(\.\d+)?[kmgKMG]$/, 'must be a number with k, m or g (512m, 4g)')
+  .refine((text) => memoryBytes(text) >= 6 * 1024 ** 2, 'must be at least 6m, the least that an engine takes');
+
+const absolute = z
+  .string()
+  .startsWith('/', 'must be an absolute path')
+  .refine((path) => !path.split('/').includes('..'), 'must not contain ".."');
+
+const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not a variable name (letters, digits, "_")');
+const env = z
+  .record(variableName, z.union([z.string(), z.number(), z.boolean()]).transform(String))
+  .superRefine((values, context) => {
+    for (const name of Object.keys(values)) {
+      if (isReservedVariable(name))
+        context.addIssue({
+          code: 'custom',
+          path: [name],
+          message: 'is set by bottle itself (proxy, trust, home); remove it',
+        });
+    }
+  });
+
+const mount = z.strictObject({
+  /** Relative to the manifest's folder. */
+  source: z.string().min(1),
+  target: absolute.refine((path) => path !== '/', 'must not be the root folder'),
+  read_only: z.boolean().default(false),
+});
+export type MountWish = z.infer<typeof mount>;
+
+export const manifestSchema = z.strictObject({
+  version: z.literal(1),
+  agent: z
+    .strictObject({
+      image: z.string().min(1).optional(),
+      command: z.array(z.string()).min(1).optional(),
+      user: z
+        .string()
+        .regex(
+          /^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/,
+          'must be a user, uid, user:group or uid:gid',
+        )
+        .optional(),
+      home: z.enum(['keep', 'fresh']).default('keep'),
+      workdir: absolute.default('/workspace'),
+      env: env.default({}),
+      mounts: z.array(mount).default([]),
+      limits: z
+        .strictObject({
+          memory: memory.default('4g'),
+          cpus: z.number().positive().max(1024).optional(),
+          pids: z.number().int().min(16).max(4_194_304).default(1024),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  egress: z
+    .strictObject({
+      allow: z.array(rule).default([]),
+      upstream_ca: z.array(z.string().min(1)).default([]),
+      networks: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a network name')).default([]),
+      allow_private: z.array(cidr).default([]),
+    })
+    .prefault({}),
+  scanner: z.strictObject({ kind: z.enum(['embedded']).default('embedded') }).prefault({}),
+});
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** Bytes of `512m`, `4g`: powers of 1024, as the engine reads them. */
+export function memoryBytes(text: string): number {
+  const unit = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[text.slice(-1).toLowerCase()] ?? 1;
+  return Math.floor(Number.parseFloat(text) * unit);
+}

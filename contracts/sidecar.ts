@@ -1,0 +1,65 @@
+/** What the launcher sends to the containers of a session by standard input, and what they print when they are ready. */
+import { z } from 'zod';
+import { ownCredentialSchema } from './credential.ts';
+import { policySchema } from './policy.ts';
+
+/** Standard base64 of the session's 32-byte key for receipts. */
+const sessionKey = z.string();
+
+/** First line of the sidecar's standard input, as one line of JSON. Every later line is a heartbeat, its end is the launcher's. */
+export const sidecarConfigSchema = z.object({
+  version: z.literal(1),
+  session: z.string(),
+  key: sessionKey,
+  /** Addresses on the agent's network. Only `gate` may connect. */
+  listen: z.object({ address: z.string(), gate: z.string(), proxy_port: z.number().int(), dns_port: z.number().int() }),
+  /** Names under which the sidecar itself can be reached; a request for one is a loop. */
+  own_names: z.array(z.string()),
+  policy: policySchema,
+  /** PEM texts of further roots for upstream TLS. */
+  upstream_ca: z.array(z.string()),
+  /** The scanner's unix socket. */
+  scanner: z.object({ kind: z.literal('embedded'), socket: z.string() }),
+  /** File that journal lines are appended to. */
+  journal: z.string(),
+});
+export type SidecarConfig = z.infer<typeof sidecarConfigSchema>;
+
+/** First line of the embedded scanner's standard input. */
+export const scannerConfigSchema = z.object({
+  version: z.literal(1),
+  key: sessionKey,
+  socket: z.string(),
+  own_credentials: z.array(ownCredentialSchema),
+});
+export type ScannerConfig = z.infer<typeof scannerConfigSchema>;
+
+/** First line of the gate's standard input, as one line of JSON. */
+export const gateConfigSchema = z.object({
+  version: z.literal(1),
+  /** The sidecar's address on the agent's network. */
+  sidecar: z.string(),
+  proxy_port: z.number().int(),
+  dns_port: z.number().int(),
+});
+export type GateConfig = z.infer<typeof gateConfigSchema>;
+
+/** The one line that a container prints on standard output when it serves; before it, nothing may be relied on. */
+export const readyLineSchema = z.discriminatedUnion('role', [
+  z.object({
+    event: z.literal('ready'),
+    role: z.literal('bump'),
+    /** PEM of the session's CA certificate. */
+    certificate: z.string(),
+    /** SHA-256 of its DER, lower-case hex. */
+    fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+  z.object({ event: z.literal('ready'), role: z.literal('scanner') }),
+  z.object({ event: z.literal('ready'), role: z.literal('gate') }),
+]);
+export type ReadyLine = z.infer<typeof readyLineSchema>;
+
+/** Milliseconds between two heartbeats of the launcher. */
+export const HEARTBEAT_MS = 2_000;
+/** After so many milliseconds without one the sidecar cuts its tunnels and refuses until the next. */
+export const HEARTBEAT_LOST_MS = 8_000;

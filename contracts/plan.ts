@@ -53,7 +53,7 @@ export const containerSpecSchema = z.strictObject({
   image: lateSchema,
   /** null: the image's own. */
   entrypoint: z.array(z.string()).nullable(),
-  command: z.array(z.string()).nullable(),
+  command: z.array(text).nullable(),
   user: text.nullable(),
   workdir: z.string().nullable(),
   env: z.record(z.string(), text),
@@ -130,6 +130,17 @@ export const planSchema = z.strictObject({
   }),
   home: z.strictObject({ kind: z.enum(['keep', 'fresh']), volume: z.string(), path: z.string() }),
   /** Name → what it is and why it is not known yet. */
+  /** Whom the agent runs as. `owner-if-root`: the image's own user; if that is root, the owner of a writable mount. */
+  agent_user: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('fixed'), user: z.string() }),
+    z.strictObject({ kind: z.literal('image') }),
+    z.strictObject({
+      kind: z.literal('owner-if-root'),
+      uid: z.number().int(),
+      gid: z.number().int(),
+      source: z.string(),
+    }),
+  ]),
   late_bound: z.record(z.string(), z.string()),
   /** Things worth saying once before the start. */
   notes: z.array(z.string()),

@@ -1,0 +1,72 @@
+/** The process's streams, terminal and signals. */
+import { createInterface } from 'node:readline/promises';
+import type { Caller, Terminal } from '../session.ts';
+import type { Io } from './deps.ts';
+
+const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+export function processIo(process: NodeJS.Process): Io {
+  const { stdin, stdout, stderr } = process;
+  let transient = false;
+  const settle = () => {
+    if (transient) stderr.write('\r\u001b[K');
+    transient = false;
+  };
+  return {
+    caller: { stdin, stdout, stderr, terminal: terminalOf(process), onSignal: signals(process) },
+    interactive: stdin.isTTY && stderr.isTTY,
+    print: (text) => void stdout.write(text),
+    say(line) {
+      settle();
+      stderr.write(`bottle: ${line}\n`);
+    },
+    progress(line) {
+      if (!stderr.isTTY) return void stderr.write(`bottle: ${line}\n`);
+      const columns = Math.max(20, stderr.columns - 1);
+      stderr.write(`\r\u001b[K${`bottle: ${line}`.slice(0, columns)}`);
+      transient = true;
+    },
+    settle,
+    async ask(question) {
+      settle();
+      const lines = createInterface({ input: stdin, output: stderr });
+      try {
+        return await lines.question(question);
+      } finally {
+        lines.close();
+      }
+    },
+  };
+}
+
+function terminalOf({ stdin, stdout }: NodeJS.Process): Terminal | undefined {
+  if (!stdin.isTTY || !stdout.isTTY) return undefined;
+  return {
+    size: () => ({ columns: stdout.columns, rows: stdout.rows }),
+    onResize(listener) {
+      stdout.on('resize', listener);
+      return { [Symbol.dispose]: () => stdout.off('resize', listener) };
+    },
+    raw() {
+      stdin.setRawMode(true);
+      return { [Symbol.dispose]: () => stdin.setRawMode(false) };
+    },
+  };
+}
+
+/** One listener at a time: the latest. Without one, a signal does what it does to any program. */
+function signals(process: NodeJS.Process): Caller['onSignal'] {
+  const listeners: ((signal: NodeJS.Signals) => void)[] = [];
+  const deliver = (signal: NodeJS.Signals) => listeners.at(-1)?.(signal);
+  return (listener) => {
+    if (listeners.length === 0) for (const signal of FORWARDED) process.on(signal, deliver);
+    listeners.push(listener);
+    return {
+      [Symbol.dispose]() {
+        const index = listeners.indexOf(listener);
+        if (index >= 0) listeners.splice(index, 1);
+        if (listeners.length === 0) for (const signal of FORWARDED) process.off(signal, deliver);
+      },
+    };
+  };
+}

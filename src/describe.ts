@@ -1,0 +1,96 @@
+/** The plan as text for people, or as JSON for programs. */
+import {
+  type ContainerSpec,
+  type Late,
+  type LaunchPlan,
+  type MountSpec,
+  planSchema,
+  SECRET_PRINTED,
+} from '../contracts/plan.ts';
+
+/** Ends with a newline. The JSON follows `planSchema`, with secret values as `<set>`. */
+export function describe(plan: LaunchPlan, format: 'text' | 'json'): string {
+  return format === 'json'
+    ? `${JSON.stringify(planSchema.parse(withoutSecrets(plan)), null, 2)}\n`
+    : describeText(plan);
+}
+
+function withoutSecrets(plan: LaunchPlan): LaunchPlan {
+  const { agent } = plan.containers;
+  const env = Object.fromEntries(Object.entries(agent.env).map(([name, value]) => [name, printed(value)]));
+  return { ...plan, containers: { ...plan.containers, agent: { ...agent, env } } };
+}
+
+function describeText(plan: LaunchPlan): string {
+  const { gate, scanner, bump, agent, route } = plan.containers;
+  return `${[
+    `session ${plan.session}, from ${plan.manifest.kind === 'file' ? plan.manifest.path : 'the built-in default'}`,
+    ...plan.notes.map((note) => `  note: ${note}`),
+    '',
+    'images',
+    ...Object.entries(plan.images).map(
+      ([name, image]) => `  ${name}: ${image.kind === 'named' ? image.reference : `built from ${image.dockerfile}`}`,
+    ),
+    'networks',
+    ...plan.networks.map(
+      ({ name, role }) =>
+        `  ${name}: ${role === 'agent' ? 'internal, no address of this machine on it' : "the sidecar's way out"}`,
+    ),
+    'volumes',
+    ...plan.volumes.map(({ name, role, keep }) => `  ${name}: ${role}${keep ? ', kept' : ''}`),
+    'containers',
+    ...[gate, scanner, bump, ...(route ? [route] : []), agent].flatMap(describeContainer),
+    'egress',
+    `  allow: ${plan.egress.allow.join(', ') || 'nothing'}; everything else is refused`,
+    `  private addresses that may be dialled: ${plan.egress.policy.allow_private.join(', ') || 'none'}`,
+    ...(plan.egress.networks.length > 0
+      ? [`  further networks of the sidecar: ${plan.egress.networks.join(', ')}`]
+      : []),
+    ...(plan.egress.upstream_ca.length > 0
+      ? [`  further roots for upstream TLS: ${plan.egress.upstream_ca.join(', ')}`]
+      : []),
+    '  TLS is opened with a CA that is made at the launch and lives in memory only',
+    `scanner\n  ${plan.scanner.kind}; no finding towards its own issuer: ${[...new Set(plan.config.scanner.own_credentials.map(({ issuer }) => issuer))].join(', ')}`,
+    'trust',
+    ...plan.trust.files.map((file) => `  ${file}`),
+    'known at the launch only',
+    ...Object.entries(plan.late_bound).map(([name, why]) => `  ${name}: ${why}`),
+  ].join('\n')}\n`;
+}
+
+function describeContainer(spec: ContainerSpec): string[] {
+  const { hardening, limits } = spec;
+  return [
+    `  ${spec.name}`,
+    ...(spec.command ? [`    command: ${[...(spec.entrypoint ?? []), ...spec.command.map(printed)].join(' ')}`] : []),
+    `    user: ${spec.user === null ? "the image's" : printed(spec.user)}`,
+    `    network: ${describeNetwork(spec.network)}`,
+    ...spec.mounts.map((mount) => `    mount: ${describeMount(mount)}`),
+    ...Object.entries(spec.env).map(([name, value]) => `    env: ${name}=${printed(value)}`),
+    `    capabilities: ${hardening.cap_add.join(', ') || 'none'}; root ${hardening.read_only_root ? 'read-only' : 'writable'}; no new privileges`,
+    `    limits: ${Math.round(limits.memory_bytes / 1024 ** 2)} MiB, ${limits.cpus ?? 'all'} cpus, ${limits.pids} processes`,
+  ];
+}
+
+function describeNetwork(network: ContainerSpec['network']): string {
+  switch (network.kind) {
+    case 'none':
+      return 'none';
+    case 'container':
+      return `that of ${network.name}`;
+    case 'networks':
+      return network.networks
+        .map(({ name, address }) => (address === null ? name : `${name} (${printed(address)})`))
+        .join(', ');
+  }
+}
+
+function describeMount(mount: MountSpec): string {
+  if (mount.kind === 'tmpfs') return `${mount.target} in memory, ${mount.size_bytes} bytes`;
+  return `${mount.source} at ${mount.target}${mount.read_only ? ', read-only' : ''}`;
+}
+
+function printed(value: string | Late): string {
+  if (typeof value === 'string') return value;
+  return value.late.startsWith('env.') ? SECRET_PRINTED : `{${value.late}}`;
+}

@@ -1,0 +1,54 @@
+/** Reads a journal, and says in a few lines what was refused in it. */
+import { type JournalLine, journalLineSchema, type Outcome } from '../contracts/exchange.ts';
+
+/** The lines that can be read; a last line that a kill cut off is left out. */
+export function readJournal(text: string): JournalLine[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .flatMap((line) => {
+      const parsed = journalLineSchema.safeParse(parseJson(line));
+      return parsed.success ? [parsed.data] : [];
+    });
+}
+
+/** At most `most` lines: what was refused, how often, and the line that would allow it, or the kind of finding. Most frequent first. */
+export function summarize(lines: readonly JournalLine[], most = 5): string[] {
+  const counts = new Map<string, number>();
+  for (const line of lines) {
+    const text = line.event === 'admitted' ? undefined : describeRefusal(line.host, line.port, line.outcome);
+    if (text !== undefined) counts.set(text, (counts.get(text) ?? 0) + (line.event === 'repeated' ? line.count : 1));
+  }
+  const said = [...counts]
+    .sort(([, a], [, b]) => b - a)
+    .map(([text, count]) => text.replace('{}', count === 1 ? 'once' : `${count} times`));
+  return said.length <= most
+    ? said
+    : [...said.slice(0, most - 1), `and ${said.length - most + 1} more kinds of refusal: see "bottle records"`];
+}
+
+/** undefined: nothing to report. `{}` stands where the count goes. */
+function describeRefusal(host: string, port: number, outcome: Outcome): string | undefined {
+  switch (outcome.kind) {
+    case 'forwarded':
+      return undefined;
+    case 'denied':
+      return outcome.rule.includes('allow_private')
+        ? `denied {}: ${host} (${outcome.rule})`
+        : `denied {}: ${host}; to allow it: egress.allow: [${JSON.stringify(port === 443 || port === 80 ? host : `${host}:${port}`)}]`;
+    case 'blocked':
+      return `blocked {}: ${host} (${outcome.finding})`;
+    case 'refused':
+      return `refused {}: ${host} (${outcome.reason})`;
+    case 'failed':
+      return `failed {}: ${host} (${outcome.stage}: ${outcome.cause})`;
+  }
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined; // cut off in the middle of a write
+  }
+}

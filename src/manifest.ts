@@ -1,0 +1,203 @@
+/** Reads a manifest: file → schema → what the plan needs to know of the user's machine, or an error with every issue. */
+import { createHash, X509Certificate } from 'node:crypto';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { type Manifest, manifestSchema } from '../contracts/manifest.ts';
+import { ManifestError, type ManifestIssue } from './errors.ts';
+import { type MountSource, resolveMountSource } from './mounts.ts';
+
+/** A manifest with all that was looked up on this machine for it. */
+export interface LoadedManifest {
+  readonly source: { readonly kind: 'file'; readonly path: string } | { readonly kind: 'built-in' };
+  /** Stable name of the manifest's folder: 12 hex digits of the SHA-256 of its real path. */
+  readonly folderId: string;
+  readonly manifest: Manifest;
+  /** In the manifest's order. */
+  readonly mounts: readonly (MountSource & { readonly target: string; readonly read_only: boolean })[];
+  readonly upstreamCa: readonly { readonly path: string; readonly pem: string }[];
+  /** Values of the agent's variables that refer to the caller's environment. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** SHA-256 over the manifest, the files that it names and the real paths of its mounts: what a user confirms. */
+  readonly contentHash: string;
+}
+
+export interface ManifestContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folder with bottle's own records; never to be mounted. */
+  readonly stateFolder: string;
+}
+
+/** @throws ManifestError listing every problem with its path in the file */
+export function readManifest(file: string, context: ManifestContext): LoadedManifest {
+  const text = readText(file);
+  const path = realpathSync(file);
+  return loadManifest({ kind: 'file', path }, dirname(path), text, parseText(file, text), context);
+}
+
+/** Checks a manifest's value, from a file or built in. @throws ManifestError */
+export function loadManifest(
+  source: LoadedManifest['source'],
+  folder: string,
+  text: string,
+  value: unknown,
+  context: ManifestContext,
+): LoadedManifest {
+  const issues: ManifestIssue[] = [];
+  const parsed = manifestSchema.safeParse(value);
+  if (!parsed.success) issues.push(...parsed.error.issues.flatMap(describeIssue));
+
+  // The user's files are looked at also where the schema has complaints elsewhere: every problem is to be said at once.
+  const mounts = wishes(value, 'agent', 'mounts').map((wish, index) => {
+    const source = field(wish, 'source');
+    if (typeof source !== 'string' || source === '') return undefined;
+    const found = resolveMountSource(resolve(folder, expandHome(source)), context.stateFolder, context.env);
+    if (found.kind === 'invalid') issues.push({ path: `agent.mounts[${index}].source`, message: found.why });
+    return found.kind === 'invalid' ? undefined : found;
+  });
+  const upstreamCa = wishes(value, 'egress', 'upstream_ca').flatMap((name, index) => {
+    if (typeof name !== 'string' || name === '') return [];
+    const found = readCertificates(resolve(folder, expandHome(name)));
+    if ('why' in found) issues.push({ path: `egress.upstream_ca[${index}]`, message: found.why });
+    return 'why' in found ? [] : [found];
+  });
+  const secrets = readSecrets(value, context.env, issues);
+
+  if (issues.length > 0 || !parsed.success) {
+    throw new ManifestError(source.kind === 'file' ? source.path : 'the built-in default', issues);
+  }
+  const wished = parsed.data.agent.mounts;
+  const resolved = mounts.flatMap((mount, index) => {
+    const wish = wished[index];
+    return mount && wish ? [{ ...mount, target: wish.target, read_only: wish.read_only }] : [];
+  });
+  return {
+    source,
+    folderId: sha256(folder).slice(0, 12),
+    manifest: parsed.data,
+    mounts: resolved,
+    upstreamCa,
+    secrets,
+    contentHash: sha256(
+      JSON.stringify([text, resolved.map(({ real }) => real), upstreamCa.map(({ path, pem }) => [path, pem])]),
+    ),
+  };
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ManifestError(file, [{ path: '', message: `cannot be read (${reason(error)})` }], { cause: error });
+  }
+}
+
+function parseText(file: string, text: string): unknown {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, strict: true, uniqueKeys: true });
+  if (document.errors.length === 0) return document.toJS({ maxAliasCount: 0 });
+  throw new ManifestError(
+    file,
+    document.errors.map((error) => {
+      const { line, col } = lines.linePos(error.pos[0]);
+      return {
+        path: `line ${line}, column ${col}`,
+        message: (error.message.split('\n')[0] ?? '').replace(/ at line \d+.*$/, ''),
+      };
+    }),
+  );
+}
+
+/** Zod's issue as ours, with the path as a user would write it; a union's or record's inner issues are taken out. */
+function describeIssue(issue: z.core.$ZodIssue): ManifestIssue[] {
+  const path = formatPath(issue.path);
+  if (issue.code === 'unrecognized_keys') {
+    const allowed = allowedKeys(issue.path);
+    return issue.keys.map((key) => ({
+      path: formatPath([...issue.path, key]),
+      message: `unknown key; allowed here: ${allowed.join(', ')}`,
+    }));
+  }
+  if (issue.code === 'invalid_key') {
+    return issue.issues.map(({ message }) => ({ path, message }));
+  }
+  return [{ path, message: issue.message }];
+}
+
+function formatPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, step) =>
+      typeof step === 'number' ? `${text}[${step}]` : text === '' ? String(step) : `${text}.${String(step)}`,
+    '',
+  );
+}
+
+/** The keys that the schema has at a path, read from its JSON Schema. */
+function allowedKeys(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = z.toJSONSchema(manifestSchema, { io: 'input' });
+  for (const step of path)
+    schema = typeof step === 'number' ? field(schema, 'items') : field(field(schema, 'properties'), String(step));
+  return Object.keys(Object(field(schema, 'properties')));
+}
+
+function readCertificates(path: string): { path: string; pem: string } | { why: string } {
+  let pem: string;
+  try {
+    pem = readFileSync(path, 'utf8');
+  } catch (error) {
+    return { why: `${path} cannot be read (${reason(error)})` };
+  }
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) return { why: `${path} holds no PEM certificate` };
+  try {
+    for (const block of blocks) new X509Certificate(block);
+  } catch (error) {
+    return { why: `${path} holds a certificate that cannot be parsed (${reason(error)})` };
+  }
+  return { path: realpathSync(path), pem: `${blocks.join('\n')}\n` };
+}
+
+const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
+
+/** Values of `agent.env` that refer to the caller's environment, filled in. */
+function readSecrets(value: unknown, env: ManifestContext['env'], issues: ManifestIssue[]): Record<string, string> {
+  const secrets: Record<string, string> = {};
+  for (const [name, text] of Object.entries(Object(field(field(value, 'agent'), 'env')))) {
+    if (typeof text !== 'string' || text.search(REFERENCE) < 0) continue;
+    secrets[name] = text.replaceAll(REFERENCE, (_, variable: string) => {
+      const found = env[variable];
+      if (found === undefined)
+        issues.push({ path: `agent.env.${name}`, message: `\${${variable}} is not set in your environment` });
+      return found ?? '';
+    });
+  }
+  return secrets;
+}
+
+function wishes(value: unknown, section: string, key: string): unknown[] {
+  const list = field(field(value, section), key);
+  return Array.isArray(list) ? list : [];
+}
+
+function field(value: unknown, key: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
+}
+
+function expandHome(path: string): string {
+  return path === '~' || path.startsWith('~/') ? `${homedir()}${path.slice(1)}` : path;
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/^(E[A-Z]+: [^,]*),.*$/s, '$1') : String(error);
+}
+
+/** True if a manifest lies at this path. */
+export function manifestExists(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false }) !== undefined;
+}

@@ -1,0 +1,256 @@
+/** What a launch will make, decided before anything is touched. Pure: same manifest, same session, same plan. */
+import { memoryBytes } from '../contracts/manifest.ts';
+import { type ContainerSpec, type LaunchPlan, late, type MountSpec, type Role } from '../contracts/plan.ts';
+import { formatRule, type Policy, parseRule } from '../contracts/policy.ts';
+import { BUNDLE_FILE, CERTIFICATE_FILE, clientVariables } from '../contracts/variables.ts';
+import { OWN_CREDENTIALS } from './builtin.ts';
+import type { LoadedManifest } from './manifest.ts';
+
+export interface PlanOptions {
+  /** Names everything that the session makes. */
+  readonly slug: string;
+  /** Replaces the manifest's command. */
+  readonly command?: readonly string[];
+}
+
+/** The agent's home, whatever its user; a volume of its own is mounted there. */
+export const HOME = '/home/agent';
+
+const PROXY_PORT = 8080;
+const DNS_PORT = 53;
+const SOCKET_FOLDER = '/run/bottle';
+const JOURNAL_FOLDER = '/var/lib/bottle';
+/** The sidecar's and the scanner's user: nobody. */
+const UNPRIVILEGED = '65534:65534';
+const MIB = 1024 ** 2;
+
+export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOptions): LaunchPlan {
+  const { manifest } = loaded;
+  const name = (part: string) => `bottle-${slug}-${part}`;
+  const policy = readPolicy(manifest.egress.allow, manifest.egress.allow_private);
+  const user = agentUser(loaded);
+  const proxy = { host: name('bump'), port: PROXY_PORT };
+  const variables = clientVariables(proxy);
+  const home = {
+    kind: manifest.agent.home,
+    volume: manifest.agent.home === 'keep' ? `bottle-home-${loaded.folderId}` : name('home'),
+    path: HOME,
+  };
+  const agentCommand = command ?? manifest.agent.command;
+  const socket = `${SOCKET_FOLDER}/scan.sock`;
+
+  const gate = container(name('gate'), 'gate', {
+    entrypoint: ['/bin/sh', '/opt/bottle/addon/gate/gate.sh'],
+    user: '0:0',
+    network: { kind: 'networks', networks: [{ name: name('agent'), address: late('address.gate') }] },
+    dns: [late('address.bump')],
+    hardening: { ...HARDENED, cap_add: ['NET_ADMIN', 'SETGID', 'SETPCAP', 'SETUID'] },
+    limits: { memory_bytes: 64 * MIB, cpus: null, pids: 32 },
+  });
+  const scanner = container(name('scanner'), 'scanner', {
+    entrypoint: ['node', '/opt/bottle/addon/scanner/main.js'],
+    user: UNPRIVILEGED,
+    network: { kind: 'none' },
+    mounts: [{ kind: 'volume', source: name('scan'), target: SOCKET_FOLDER, read_only: false }],
+    limits: { memory_bytes: 1024 * MIB, cpus: null, pids: 128 },
+  });
+  const bump = container(name('bump'), 'bump', {
+    entrypoint: ['node', '/opt/bottle/addon/main.js'],
+    user: UNPRIVILEGED,
+    network: {
+      kind: 'networks',
+      networks: [
+        { name: name('egress'), address: null },
+        { name: name('agent'), address: late('address.bump') },
+        ...manifest.egress.networks.map((network) => ({ name: network, address: null })),
+      ],
+    },
+    mounts: [
+      { kind: 'volume', source: name('scan'), target: SOCKET_FOLDER, read_only: false },
+      { kind: 'volume', source: name('journal'), target: JOURNAL_FOLDER, read_only: false },
+    ],
+    hardening: { ...HARDENED, sysctls: { 'net.ipv4.ip_forward': '0' } },
+    limits: { memory_bytes: 1024 * MIB, cpus: null, pids: 128 },
+  });
+  const agent = container(name('agent'), 'agent', {
+    image: late('image.agent'),
+    command: agentCommand ? [...agentCommand] : null,
+    user: user.kind === 'fixed' ? user.user : late('user.agent'),
+    workdir: manifest.agent.workdir,
+    env: { ...agentEnv(loaded), ...variables, HOME, IS_SANDBOX: '1' },
+    network: { kind: 'container', name: gate.name },
+    mounts: [
+      { kind: 'volume', source: home.volume, target: HOME, read_only: false },
+      ...loaded.mounts.map(
+        ({ real, target, read_only }): MountSpec => ({ kind: 'bind', source: real, target, read_only }),
+      ),
+    ],
+    hardening: { ...HARDENED, read_only_root: false, init: true },
+    limits: {
+      memory_bytes: memoryBytes(manifest.agent.limits.memory),
+      cpus: manifest.agent.limits.cpus ?? null,
+      pids: manifest.agent.limits.pids,
+    },
+    attach: 'streams',
+    terminal: 'caller',
+    log: 'none',
+  });
+
+  return {
+    version: 1,
+    session: slug,
+    manifest: loaded.source,
+    images: {
+      sidecar: { kind: 'built', name: 'sidecar', dockerfile: 'Dockerfile.sidecar' },
+      agent: manifest.agent.image
+        ? { kind: 'named', reference: manifest.agent.image }
+        : { kind: 'built', name: 'agent', dockerfile: 'Dockerfile.agent' },
+    },
+    networks: [
+      { name: name('agent'), role: 'agent', subnet: late('subnet.agent') },
+      { name: name('egress'), role: 'egress', subnet: late('subnet.egress') },
+    ],
+    volumes: [
+      { name: name('journal'), role: 'journal', keep: false },
+      { name: name('scan'), role: 'scan', keep: false },
+      { name: home.volume, role: 'home', keep: home.kind === 'keep' },
+    ],
+    containers: {
+      gate,
+      scanner,
+      bump,
+      agent,
+      route: manifest.egress.networks.length > 0 ? defaultRoute(name('route'), bump.name) : null,
+    },
+    config: {
+      gate: { version: 1, sidecar: late('address.bump'), proxy_port: PROXY_PORT, dns_port: DNS_PORT },
+      bump: {
+        version: 1,
+        session: slug,
+        key: late('session.key'),
+        listen: {
+          address: late('address.bump'),
+          gate: late('address.gate'),
+          proxy_port: PROXY_PORT,
+          dns_port: DNS_PORT,
+        },
+        own_names: [gate.name, bump.name, scanner.name, agent.name],
+        policy,
+        upstream_ca: loaded.upstreamCa.map(({ pem }) => pem),
+        scanner: { kind: 'embedded', socket },
+        journal: `${JOURNAL_FOLDER}/journal.ndjson`,
+      },
+      scanner: { version: 1, key: late('session.key'), socket, own_credentials: [...OWN_CREDENTIALS] },
+    },
+    egress: {
+      allow: policy.rules.map(formatRule),
+      policy,
+      networks: manifest.egress.networks,
+      upstream_ca: loaded.upstreamCa.map(({ path }) => path),
+      mitm: { enabled: true, ca_fingerprint: null },
+    },
+    scanner: { kind: manifest.scanner.kind },
+    trust: { files: [CERTIFICATE_FILE, BUNDLE_FILE], variables, update_ca_certificates: true },
+    home,
+    agent_user: user,
+    late_bound: lateBound(agent, manifest.egress.networks.length > 0),
+    notes: notes(loaded),
+  };
+}
+
+const HARDENED: ContainerSpec['hardening'] = {
+  cap_drop: ['ALL'],
+  cap_add: [],
+  no_new_privileges: true,
+  read_only_root: true,
+  init: false,
+  sysctls: {},
+};
+
+/** A container of our own, with what all of them have in common. */
+function container(
+  name: string,
+  role: Role,
+  own: Partial<ContainerSpec> & Pick<ContainerSpec, 'network' | 'limits'>,
+): ContainerSpec {
+  return {
+    name,
+    role,
+    image: late('image.sidecar'),
+    entrypoint: null,
+    command: null,
+    user: null,
+    workdir: null,
+    env: {},
+    dns: [],
+    mounts: [],
+    hardening: HARDENED,
+    attach: 'lifeline',
+    terminal: 'none',
+    log: 'capped',
+    ...own,
+  };
+}
+
+/**
+ * Of several networks the engine makes the alphabetically first one's gateway the default route, also when it is joined later;
+ * so the route is put back to egress once all are joined.
+ */
+function defaultRoute(name: string, bump: string): ContainerSpec {
+  return container(name, 'route', {
+    entrypoint: ['ip', 'route', 'replace', 'default', 'via'],
+    command: [late('gateway.egress')],
+    user: '0:0',
+    network: { kind: 'container', name: bump },
+    hardening: { ...HARDENED, cap_add: ['NET_ADMIN'] },
+    limits: { memory_bytes: 64 * MIB, cpus: null, pids: 32 },
+    attach: 'none',
+  });
+}
+
+function readPolicy(allow: readonly string[], allowPrivate: readonly string[]): Policy {
+  const rules = allow.flatMap((text) => {
+    const rule = parseRule(text);
+    return 'kind' in rule ? [] : [rule]; // the schema has refused those
+  });
+  return { rules, allow_private: [...allowPrivate] };
+}
+
+function agentEnv({ manifest, secrets }: LoadedManifest): ContainerSpec['env'] {
+  return Object.fromEntries(
+    Object.entries(manifest.agent.env).map(([name, value]) => [name, name in secrets ? late(`env.${name}`) : value]),
+  );
+}
+
+function agentUser({ manifest, mounts }: LoadedManifest): LaunchPlan['agent_user'] {
+  if (manifest.agent.user !== undefined) return { kind: 'fixed', user: manifest.agent.user };
+  const writable = mounts.find(({ read_only }) => !read_only);
+  return writable ? { kind: 'owner-if-root', ...writable.owner, source: writable.real } : { kind: 'image' };
+}
+
+function lateBound(agent: ContainerSpec, joins: boolean): Record<string, string> {
+  const secrets = Object.values(agent.env).flatMap((value) => (typeof value === 'string' ? [] : [value.late]));
+  return {
+    'address.bump': "the sidecar's address on the agent's network: follows from subnet.agent",
+    'address.gate': "the gate's address on the agent's network: follows from subnet.agent",
+    ...(joins ? { 'gateway.egress': 'the egress network’s gateway: follows from subnet.egress' } : {}),
+    'image.agent': "the agent image's id",
+    'image.sidecar': "the sidecar image's id",
+    'session.key': 'random, 32 bytes, in memory only: receipts are made with it',
+    'subnet.agent': 'a free subnet, found when the network is made',
+    'subnet.egress': 'a free subnet, found when the network is made',
+    ...(typeof agent.user === 'object' && agent.user !== null
+      ? { 'user.agent': 'see agent_user: depends on the image' }
+      : {}),
+    ...Object.fromEntries(secrets.map((name) => [name, 'from your environment, secret'])),
+  };
+}
+
+function notes({ source, manifest }: LoadedManifest): string[] {
+  return [
+    ...(source.kind === 'built-in'
+      ? ['no bottle.yaml here: running the built-in default, Claude Code in this folder ("bottle init" writes one)']
+      : []),
+    ...(manifest.egress.allow.length === 0 ? ['egress.allow is empty: the agent reaches no host'] : []),
+  ];
+}

@@ -1,0 +1,28 @@
+/** What is put into the agent before it runs: an ordered list of steps over a `Container` handle. */
+import type { Container, FileEntry } from '../backend.ts';
+
+/** What the launch knows by the time that files are put in. */
+export interface ProvisionContext {
+  /** PEM of the session's CA certificate. */
+  readonly certificate: string;
+  /** Whom the agent runs as: `''` for root, else a name or uid, with or without `:group`. */
+  readonly user: string;
+  /** The agent's home, mounted from its volume. */
+  readonly home: string;
+}
+
+/** One thing that an agent needs. Its parts run at the three moments that a launch offers. */
+export interface Provisioner {
+  readonly name: string;
+  /** `essential`: its failure ends the launch. `optional`: it is said, and the launch goes on. */
+  readonly need: 'essential' | 'optional';
+  /** Looks into the created container, while the sidecar still comes up. The result is handed to `files`. */
+  inspect(agent: Container): Promise<ReadyProvisioner>;
+}
+
+export interface ReadyProvisioner {
+  /** What to put in before the first instruction. */
+  files(context: ProvisionContext): readonly FileEntry[];
+  /** Runs beside the agent's first steps. */
+  readonly follow?: (agent: Container) => Promise<void>;
+}

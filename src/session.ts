@@ -1,0 +1,162 @@
+/** A session that stands: its agent can be run once, and everything goes with it. */
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { debuglog } from 'node:util';
+import type { Attachment, Container } from './backend.ts';
+import type { Serving } from './launch.ts';
+import type { ReadyProvisioner } from './provision/provisioner.ts';
+
+/** The caller's streams, terminal and signals. */
+export interface Caller {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** Raw mode and size, if the caller has a terminal. */
+  readonly terminal: Terminal | undefined;
+  /** Signals go to the latest listener until it is disposed of. */
+  onSignal(listener: (signal: NodeJS.Signals) => void): Disposable;
+}
+
+export interface Terminal {
+  size(): { columns: number; rows: number };
+  onResize(listener: () => void): Disposable;
+  /** Until disposed of, keys go to the agent one by one. */
+  raw(): Disposable;
+}
+
+/** How the agent's run ended. */
+export interface Ended {
+  readonly status: number;
+  /** Containers of ours that ended while the agent ran: it had no way out from then on. */
+  readonly lost: readonly string[];
+}
+
+interface Parts {
+  readonly container: Container;
+  readonly attachment: Attachment;
+  readonly provisioners: readonly ReadyProvisioner[];
+  readonly terminal: boolean;
+  readonly fingerprint: string;
+  readonly supports: readonly Serving[];
+  readonly checkMounts: () => void;
+  readonly owned: AsyncDisposableStack;
+}
+
+const debug = debuglog('bottle-session');
+
+/** Milliseconds that the agent has to end after a signal, and the sidecar after its lifeline has. */
+const AGENT_GRACE_MS = 10_000;
+const SIDECAR_GRACE_MS = 3_000;
+/** A second signal within so many milliseconds ends everything at once. */
+const IMPATIENT_MS = 1_000;
+
+export class Session implements AsyncDisposable {
+  readonly #parts: Parts;
+  readonly #lost: string[] = [];
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** SHA-256 of the CA certificate's DER, lower-case hex. */
+  get fingerprint(): string {
+    return this.#parts.fingerprint;
+  }
+
+  /** Runs the agent with the caller's streams until it ends. @throws LaunchError if it cannot start or is not to be trusted */
+  async attach(caller: Caller): Promise<Ended> {
+    const { container, attachment, provisioners, terminal, checkMounts } = this.#parts;
+    using scope = new DisposableStack();
+    checkMounts();
+    const ended = container.wait();
+    const output = attachment.pipe(caller.stdin, caller.stdout, caller.stderr);
+    scope.use(this.#endOnBrokenPipe(caller.stdout));
+    if (terminal && caller.terminal) scope.use(caller.terminal.raw());
+    await container.start(AbortSignal.timeout(60_000));
+    scope.use(this.#forwardSignals(caller));
+    if (terminal && caller.terminal) scope.use(this.#followSize(caller.terminal));
+    this.#watchSupports();
+    const followers = this.#follow(provisioners, checkMounts);
+    const [status] = await Promise.all([Promise.race([ended, followers]), output]);
+    return { status, lost: [...this.#lost] };
+  }
+
+  /** Whoever reads our output has gone: the agent hears of it as a program in a pipeline does. */
+  #endOnBrokenPipe(stdout: Writable): Disposable {
+    const listener = () => this.#send('SIGPIPE');
+    stdout.on('error', listener);
+    return { [Symbol.dispose]: () => stdout.off('error', listener) };
+  }
+
+  #forwardSignals(caller: Caller): Disposable {
+    let last = Number.NEGATIVE_INFINITY;
+    let grace: NodeJS.Timeout | undefined;
+    const subscription = caller.onSignal((signal) => {
+      const now = performance.now();
+      const impatient = now - last < IMPATIENT_MS;
+      last = now;
+      this.#send(impatient ? 'SIGKILL' : signal);
+      grace ??= setTimeout(() => this.#send('SIGKILL'), AGENT_GRACE_MS);
+    });
+    return {
+      [Symbol.dispose]: () => {
+        clearTimeout(grace);
+        subscription[Symbol.dispose]();
+      },
+    };
+  }
+
+  #followSize(terminal: Terminal): Disposable {
+    const resize = () => {
+      const { columns, rows } = terminal.size();
+      // A size that comes too late for a container that has just ended changes nothing.
+      this.#parts.attachment.resize(columns, rows).catch((error: unknown) => debug('resize: %o', error));
+    };
+    resize();
+    return terminal.onResize(resize);
+  }
+
+  #watchSupports(): void {
+    for (const { role, container } of this.#parts.supports) {
+      container.wait().then(
+        (status) => this.#lost.push(`${role} (status ${status})`),
+        (error: unknown) => debug('wait for %s: %o', role, error),
+      );
+    }
+  }
+
+  /** Resolves never: a failure of trust, or a mount that was exchanged, ends the agent. */
+  async #follow(provisioners: readonly ReadyProvisioner[], checkMounts: () => void): Promise<never> {
+    try {
+      checkMounts();
+      await Promise.all(provisioners.map(async ({ follow }) => follow?.(this.#parts.container)));
+    } catch (error) {
+      this.#send('SIGKILL');
+      throw error;
+    }
+    return new Promise<never>(() => {});
+  }
+
+  /** A signal that finds the agent ended already is of no use to anyone. */
+  #send(signal: string): void {
+    this.#parts.container.kill(signal).catch((error: unknown) => debug('kill %s: %o', signal, error));
+  }
+
+  /** A container of the session, for what is to be kept of it. */
+  find(role: Serving['role']): Container | undefined {
+    return this.#parts.supports.find((support) => support.role === role)?.container;
+  }
+
+  /** Lets the sidecar write its last lines and end; until then its journal is not whole. */
+  async settle(): Promise<void> {
+    const bump = this.#parts.supports.find(({ role }) => role === 'bump');
+    if (!bump) return;
+    const ended = bump.container.wait();
+    bump.lifeline[Symbol.dispose]();
+    await Promise.race([ended, delay(SIDECAR_GRACE_MS, undefined, { ref: false })]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.owned.disposeAsync();
+  }
+}

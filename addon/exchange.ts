@@ -1,0 +1,118 @@
+/**
+ * THE pipeline: one request in, one outcome out, recorded once. Its order is the security property, so it is written as
+ * statements: decide before a byte of body is read, scan every part, record, and only then send.
+ */
+import type { Outcome } from '../contracts/exchange.ts';
+import type { Journal } from './journal.ts';
+import type { Client, Leg, RequestHead, Target, Unit, Upstream } from './message.ts';
+import type { Decision } from './policy.ts';
+import { respond, type Unforwarded } from './respond.ts';
+import type { ScanResult } from './verdict.ts';
+
+export interface Steps {
+  /** Why nothing is served at the moment, if so. */
+  unavailable(): string | undefined;
+  decide(target: Target): Decision;
+  scan(id: string, head: RequestHead, unit: Unit, gone: AbortSignal): Promise<ScanResult>;
+  readonly journal: Journal;
+  readonly upstream: Upstream;
+}
+
+/** Never rejects. `id`: letters, digits and "-". */
+export async function exchange(client: Client, id: string, steps: Steps): Promise<Outcome> {
+  const began = performance.now();
+  const subject = { id, method: client.head.method, target: client.head.target };
+  const progress: Progress = { leg: undefined, admitted: false, started: false, received: 0 };
+  let outcome: Outcome;
+  try {
+    outcome = await pass(client, id, steps, progress);
+  } catch (error) {
+    // The name only: a message may quote what the agent sent.
+    outcome = failed('internal', `unexpected ${error instanceof Error ? error.name : 'error'}`);
+  }
+  const { leg, admitted, received, started } = progress;
+  const sent = leg?.sent ?? 0;
+  leg?.[Symbol.dispose]();
+  try {
+    steps.journal.close(subject, { outcome, sent, received, admitted, durationMs: performance.now() - began });
+  } finally {
+    if (outcome.kind !== 'forwarded') answer(client, outcome, id, started);
+  }
+  return outcome;
+}
+
+interface Progress {
+  leg: Leg | undefined;
+  admitted: boolean;
+  /** The agent has the head of an answer already. */
+  started: boolean;
+  received: number;
+}
+
+async function pass(client: Client, id: string, steps: Steps, progress: Progress): Promise<Outcome> {
+  const { head } = client;
+  const unavailable = steps.unavailable();
+  if (unavailable !== undefined) return failed('internal', unavailable);
+  if (client.refusal) return client.refusal;
+  const decision = steps.decide(head.target);
+  if (decision.kind !== 'allow') return { kind: 'denied', rule: decision.why };
+
+  for await (const unit of client.units) {
+    if (unit.kind === 'gone') return failed('internal', 'the agent left before its request was whole');
+    if (unit.kind !== 'unit') return unit;
+    using held = unit;
+    const verdict = await steps.scan(id, head, held, client.gone);
+    if (verdict.kind === 'block') return { kind: 'blocked', finding: verdict.finding };
+    if (verdict.kind !== 'allow') return failed('scan', verdict.cause);
+
+    const late = steps.unavailable(); // the launcher may have been lost during the scan
+    if (late !== undefined) return failed('internal', late);
+    if (client.gone.aborted) return failed('internal', 'the agent left during the scan');
+    if (progress.leg) {
+      await progress.leg.send(undefined, held);
+      continue;
+    }
+    steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size);
+    progress.admitted = true;
+    progress.leg = await steps.upstream.open(head.target, client.gone);
+    await progress.leg.send(head, held);
+  }
+  if (!progress.leg) return failed('internal', 'the request had no unit');
+  return await relay(client, progress.leg, progress);
+}
+
+async function relay(client: Client, leg: Leg, progress: Progress): Promise<Outcome> {
+  progress.started = true; // also if relaying throws: a second head must never follow a first
+  const relayed = await leg.relay(client);
+  progress.started = relayed.kind === 'failed' ? relayed.started : relayed.kind !== 'forbidden';
+  progress.received = relayed.kind === 'forbidden' ? 0 : relayed.received;
+  switch (relayed.kind) {
+    case 'relayed':
+      return { kind: 'forwarded', status: relayed.status };
+    case 'forbidden':
+      return { kind: 'denied', rule: relayed.why };
+    case 'failed':
+      return failed('upstream', relayed.cause);
+    case 'gone':
+      return relayed.status === undefined
+        ? failed('upstream', 'the agent left before the answer')
+        : { kind: 'forwarded', status: relayed.status };
+  }
+}
+
+/** A truncated answer stays truncated; anything else is told in full. */
+function answer(client: Client, outcome: Unforwarded, id: string, started: boolean): void {
+  try {
+    if (started) return client.destroy();
+    const { head, body } = respond(outcome, { id, method: client.head.method, target: client.head.target });
+    client.start(head);
+    if (body.length > 0) client.write(body);
+    client.finish([]);
+  } catch {
+    client.destroy();
+  }
+}
+
+function failed(stage: 'scan' | 'upstream' | 'internal', cause: string): Extract<Outcome, { kind: 'failed' }> {
+  return { kind: 'failed', stage, cause };
+}

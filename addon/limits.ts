@@ -1,0 +1,77 @@
+/** Every number of the sidecar, with its unit and its reason. */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Bytes of a message head, both directions: model APIs and cookies pass 16 KiB, Node's default. */
+export const HEAD_BYTES = 64 * KiB;
+/** Fields of a request. Node's parser drops silently beyond 1000 unless told otherwise; no known client sends 100. */
+export const HEAD_FIELDS = 500;
+/** Bytes of one request body: a long conversation with images is about 20 MiB. */
+export const BODY_BYTES = 32 * MiB;
+/** Bytes of all request bodies that are held at once. Together with the idle process it stays below a 512 MiB container. */
+export const BUDGET_BYTES = 256 * MiB;
+
+/** Milliseconds in which a request's head must be complete. */
+export const HEAD_MS = 30_000;
+/** Milliseconds in which a whole request must have arrived: 32 MiB over a slow disk or an image build. */
+export const REQUEST_MS = 300_000;
+/** Milliseconds between two looks at the two limits above. */
+export const REQUEST_CHECK_MS = 5_000;
+/** Milliseconds that an idle kept-alive connection of the agent stays open; longer than clients keep theirs. */
+export const CLIENT_IDLE_MS = 90_000;
+/** Milliseconds from the answered CONNECT to its first byte; browsers open tunnels in advance. */
+export const FIRST_BYTE_MS = 120_000;
+/** Milliseconds for a TLS handshake with the agent. */
+export const HANDSHAKE_MS = 20_000;
+/** Connections of the agent; more than its file descriptors by default. */
+export const CLIENT_CONNECTIONS = 4_096;
+
+/** Milliseconds of a scan, and more for each megabyte of it: what the slowest supported scanner costs. */
+export const SCAN_MS = 3_000;
+export const SCAN_MS_PER_MB = 10_000;
+/** Connections to the scanner. It is one thread: more would only wait inside it. */
+export const SCAN_CONNECTIONS = 8;
+/** Scans that wait for a connection; beyond it a request is told so at once. */
+export const SCAN_QUEUE = 256;
+/** Bytes of a scanner's reply that are read; a block is one line. */
+export const SCAN_REPLY_BYTES = 64 * KiB;
+/** Characters of a scanner's line that are passed on. */
+export const FINDING_CHARACTERS = 300;
+
+/** Milliseconds of one DNS query, and how often it is tried. */
+export const RESOLVE_MS = 3_000;
+export const RESOLVE_TRIES = 2;
+/** Milliseconds to connect to one address. */
+export const CONNECT_MS = 8_000;
+/** Addresses of one name that are tried. */
+export const CONNECT_ADDRESSES = 4;
+/** Milliseconds of an upstream's TLS handshake. */
+export const UPSTREAM_TLS_MS = 10_000;
+/** Milliseconds until an upstream's response head: a model may think for minutes before it begins. */
+export const UPSTREAM_HEAD_MS = 600_000;
+/** Milliseconds of silence inside a response: longer than the pings of any known event stream. */
+export const UPSTREAM_SILENCE_MS = 600_000;
+/** Milliseconds that an idle upstream connection is kept, below the 5 s at which the shortest-lived known servers close theirs. */
+export const UPSTREAM_IDLE_MS = 4_000;
+/** Connections to one upstream. */
+export const UPSTREAM_CONNECTIONS = 128;
+/** Upstreams whose connections are kept. */
+export const UPSTREAM_POOLS = 256;
+
+/** Leaf contexts that are kept, at 30–35 KB each. */
+export const LEAVES = 500;
+/** Days that CA and leaves are valid, hours that they are backdated for clocks that are behind. */
+export const CA_DAYS = 30;
+export const CA_BACKDATED_HOURS = 1;
+/** Hours before the CA's end from which on requests are told to restart the session. */
+export const CA_MARGIN_HOURS = 24;
+
+/** Bytes of the journal, after which there is no service: a disk must not be filled by an agent. About a million requests. */
+export const JOURNAL_BYTES = 256 * MiB;
+/** Refusals of one kind that are listed before they are only counted, milliseconds between two counts, and kinds that are kept apart. */
+export const REFUSALS_LISTED = 20;
+export const REFUSALS_COUNTED_MS = 5_000;
+export const REFUSAL_KINDS = 1_000;
+/** Characters of a path in the journal. */
+export const PATH_CHARACTERS = 256;

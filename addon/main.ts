@@ -1,0 +1,55 @@
+/**
+ * The sidecar's program. The first line of standard input is its configuration, every later line a heartbeat of the launcher,
+ * the end of it the launcher's end. One ready line on standard output. The key of the CA never leaves this process.
+ */
+import { createInterface } from 'node:readline';
+import { type SidecarConfig, sidecarConfigSchema } from '../contracts/sidecar.ts';
+import type { ReadyLine } from '../contracts/sidecar.ts';
+import { serve, type Sidecar } from './sidecar.ts';
+
+let sidecar: Sidecar | undefined;
+let begun = false;
+
+const lines = createInterface({ input: process.stdin });
+lines.on('line', (line) => {
+  if (begun) return sidecar?.beat();
+  begun = true;
+  start(line).catch((error: unknown) => fail(error instanceof Error ? error.message : 'unknown error'));
+});
+lines.on('close', () => (begun ? stop() : fail('standard input ended before the configuration')));
+process.on('SIGTERM', stop);
+process.on('SIGINT', stop);
+
+async function start(line: string): Promise<void> {
+  const config = readConfig(line);
+  if (typeof config === 'string') return fail(config);
+  sidecar = await serve(config, { onBroken: (why) => fail(`journal: ${why}`) });
+  const { certificate, fingerprint } = sidecar.authority;
+  const ready: ReadyLine = { event: 'ready', role: 'bump', certificate, fingerprint };
+  process.stdout.write(`${JSON.stringify(ready)}\n`);
+}
+
+/** The configuration, or what is wrong with it: paths and messages only, never a value. */
+function readConfig(line: string): SidecarConfig | string {
+  let data: unknown;
+  try {
+    data = JSON.parse(line);
+  } catch {
+    return 'the configuration is not JSON';
+  }
+  const parsed = sidecarConfigSchema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.code}`);
+  return `the configuration is not valid (${issues.join(', ')})`;
+}
+
+/** The agent has no way out from here on: sockets end with the process. */
+function stop(): void {
+  const closing = sidecar?.close() ?? Promise.resolve();
+  closing.finally(() => process.exit(0));
+}
+
+function fail(why: string): never {
+  process.stderr.write(`bump: ${why}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,175 @@
+/**
+ * One reading of a request's head, and a refusal of whatever another parser could read differently. What comes out is written
+ * anew towards scanner and upstream; nothing of the agent's bytes is relayed raw. RFC 9110 and 9112.
+ */
+import { METHODS } from 'node:http';
+import { type Host, parseHost } from '../contracts/host.ts';
+import { HEAD_FIELDS } from './limits.ts';
+import type { Field, Refusal, RequestHead, Target } from './message.ts';
+import { isPerHop } from './receipt.ts';
+
+/** A head as the parser delivers it. */
+export interface RawHead {
+  readonly method: string;
+  /** Request target as it stands on the request line. */
+  readonly url: string;
+  /** `1.0` or `1.1`. */
+  readonly version: string;
+  readonly fields: readonly Field[];
+}
+
+/** The tunnel that a request came through. */
+export interface Tunnel {
+  readonly target: Target;
+  /** Server name of the ClientHello, if there was one. */
+  readonly sni: string | undefined;
+}
+
+/** `head.target` is best effort if there is a refusal; it is what the journal says. */
+export interface Reading {
+  readonly head: RequestHead;
+  readonly refusal: Refusal | undefined;
+}
+
+export const NOWHERE: Target = { scheme: 'http', host: { kind: 'name', text: '' }, port: 0 };
+
+export function readHead(raw: RawHead, tunnel: Tunnel | undefined): Reading {
+  const line = tunnel ? readTunnelled(raw.url, tunnel.target) : readProxied(raw.url);
+  const target = tunnel?.target ?? ('kind' in line ? NOWHERE : line.target);
+  const path = 'kind' in line ? '/' : line.path;
+  const head = { method: raw.method, target, path, fields: endToEnd(raw.fields) };
+  const refusal = ambiguity(raw) ?? ('kind' in line ? line : misdirection(raw, target, tunnel)) ?? unsupported(raw);
+  return { head, refusal };
+}
+
+/** `host:port` of a CONNECT. The port is required (RFC 9110 section 9.3.6). */
+export function readAuthority(text: string): { host: Host; port: number } | { kind: 'invalid'; why: string } {
+  if (text.includes('@')) return { kind: 'invalid', why: 'has user information in it' };
+  const found = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(text);
+  if (!found) return { kind: 'invalid', why: 'is not host:port' };
+  const host = parseHost(found[1] ?? '');
+  // Without what stands in brackets there: it quotes the text, and this may be a field's value.
+  if (host.kind === 'invalid') return { kind: 'invalid', why: `names a host that ${host.why.replace(/ \(.*/s, '')}` };
+  const port = Number(found[2]);
+  if (port < 1 || port > 65535) return { kind: 'invalid', why: 'has a port outside 1–65535' };
+  return { host, port };
+}
+
+/** The port that a URL of this scheme leaves out. */
+export function defaultPort(scheme: Target['scheme']): number {
+  return scheme === 'https' ? 443 : 80;
+}
+
+/** Values of all fields of this (lower-case) name, in order. */
+export function valuesOf(fields: readonly Field[], name: string): string[] {
+  return fields.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value);
+}
+
+type Line = { readonly target: Target; readonly path: string };
+
+/** Outside a tunnel only the absolute form of plain HTTP is served. */
+function readProxied(url: string): Line | Refusal {
+  if (url.startsWith('/') || url === '*') return refused(400, 'this is a proxy; it has no pages of its own');
+  if (/^https:/i.test(url)) return refused(400, 'https needs a CONNECT tunnel');
+  return readAbsolute(url);
+}
+
+function readTunnelled(url: string, target: Target): Line | Refusal {
+  if (url === '*') return refused(400, 'the request target * is not supported');
+  if (url.startsWith('/')) return readPath(url, target);
+  const line = readAbsolute(url);
+  if ('kind' in line) return line;
+  const { scheme, host, port } = line.target;
+  if (scheme !== target.scheme || host.text !== target.host.text || port !== target.port)
+    return refused(400, 'the absolute request target names another host than the tunnel');
+  return { target, path: line.path };
+}
+
+function readAbsolute(url: string): Line | Refusal {
+  const found = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(url);
+  if (!found) return refused(400, 'the request target is neither a path nor an absolute http URL');
+  const [, letters = '', authority = '', rest = ''] = found;
+  const scheme = letters.toLowerCase() === 'https' ? 'https' : 'http';
+  const place = readAuthority(/:\d*$/.test(authority) ? authority : `${authority}:${defaultPort(scheme)}`);
+  if ('kind' in place) return refused(400, `the request target ${place.why}`);
+  return readPath(rest.startsWith('/') ? rest : `/${rest}`, { scheme, ...place });
+}
+
+function readPath(path: string, target: Target): Line | Refusal {
+  if (path.includes('#')) return refused(400, 'the request target has a fragment');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if (/[\x00-\x20\x7f]/.test(path)) return refused(400, 'the request target has a space or control character');
+  return { target, path };
+}
+
+/** What two parsers could frame or read differently. */
+function ambiguity({ version, fields }: RawHead): Refusal | undefined {
+  if (version !== '1.0' && version !== '1.1') return refused(400, 'the HTTP version is neither 1.0 nor 1.1');
+  if (fields.length > HEAD_FIELDS) return refused(431, `there are more than ${HEAD_FIELDS} header fields`);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  const broken = fields.find(([name, value]) => !TOKEN.test(name) || /[^\t\x20-\x7e\x80-\xff]/.test(value));
+  if (broken) return refused(400, 'a header field has a character that is not allowed there');
+  for (const name of ['host', 'content-length', 'transfer-encoding', 'content-type', 'content-encoding', 'expect']) {
+    if (valuesOf(fields, name).length > 1) return refused(400, `the field ${name} is repeated`);
+  }
+  const [coding] = valuesOf(fields, 'transfer-encoding');
+  const [length] = valuesOf(fields, 'content-length');
+  if (coding !== undefined && length !== undefined)
+    return refused(400, 'both transfer-encoding and content-length are given');
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || version === '1.0'))
+    return refused(400, 'the transfer-encoding is not exactly "chunked"');
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) return refused(400, 'the content-length is not a number');
+  return undefined;
+}
+
+/** CONNECT target, server name and Host must be the same host; otherwise what was judged is not what is asked for. */
+function misdirection({ version, fields }: RawHead, target: Target, tunnel: Tunnel | undefined): Refusal | undefined {
+  if (tunnel?.sni !== undefined && canonicalName(tunnel.sni) !== target.host.text)
+    return refused(421, 'the TLS server name is another host than the tunnel');
+  const [host] = valuesOf(fields, 'host');
+  if (host === undefined) return version === '1.0' ? undefined : refused(400, 'the field host is missing');
+  const place = readAuthority(/:\d*$/.test(host) && !host.endsWith(']') ? host : `${host}:${target.port}`);
+  if ('kind' in place) return refused(400, `the field host ${place.why}`);
+  if (place.host.text !== target.host.text || place.port !== target.port)
+    return refused(421, `the field host is another host than ${tunnel ? 'the tunnel' : 'the request target'}`);
+  return undefined;
+}
+
+/** What the sidecar does not carry. */
+function unsupported({ method, fields }: RawHead): Refusal | undefined {
+  if (method === 'TRACE') return refused(405, 'TRACE is not served: it would echo credentials');
+  if (method === 'CONNECT') return refused(405, 'a tunnel inside a tunnel is not served');
+  if (!METHODS.includes(method)) return refused(405, 'the method is not known');
+  const upgrades = valuesOf(fields, 'upgrade').flatMap((value) => value.split(','));
+  // A client that offers h2c goes on with HTTP/1.1 when nobody takes it up (RFC 9110 section 7.8); others wait for the switch.
+  if (upgrades.some((protocol) => protocol.trim().toLowerCase() !== 'h2c'))
+    return refused(426, 'a switch of protocol (WebSocket) is not carried; use plain requests');
+  const [expect] = valuesOf(fields, 'expect');
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue')
+    return refused(417, 'an expectation other than 100-continue');
+  return undefined;
+}
+
+/** Without the fields of this hop, those that `Connection` names, those of the scan call and those of the proxy. */
+function endToEnd(fields: readonly Field[]): Field[] {
+  const named = new Set(
+    valuesOf(fields, 'connection')
+      .flatMap((value) => value.split(','))
+      .map((option) => option.trim().toLowerCase()),
+  );
+  return fields.filter(([name]) => {
+    const lower = name.toLowerCase();
+    return !isPerHop(lower) && !named.has(lower) && !lower.startsWith('proxy-') && lower !== 'x-pipelock-agent';
+  });
+}
+
+function canonicalName(name: string): string | undefined {
+  const host = parseHost(name);
+  return host.kind === 'invalid' ? undefined : host.text;
+}
+
+function refused(status: number, reason: string): Refusal {
+  return { kind: 'refused', status, reason };
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -1,0 +1,103 @@
+/** What the agent is told: one HTTP response per outcome. Problem details as in RFC 9457; never the secret itself. */
+import { hostInUrl } from '../contracts/host.ts';
+import type { Outcome } from '../contracts/exchange.ts';
+import type { ResponseHead, Target } from './message.ts';
+import { defaultPort } from './request.ts';
+
+/** Every outcome but an upstream's own answer. */
+export type Unforwarded = Exclude<Outcome, { kind: 'forwarded' }>;
+
+export interface Answer {
+  readonly head: ResponseHead;
+  /** Empty for HEAD. */
+  readonly body: Buffer;
+}
+
+/** How causes begin that are the upstream's slowness: 504 instead of 502. */
+export const TIMED_OUT = 'timed out';
+
+export function respond(outcome: Unforwarded, request: { id: string; method: string; target: Target }): Answer {
+  const status = statusOf(outcome);
+  const { title, detail } = explain(outcome, request.target);
+  const problem = { type: `urn:bottle:${outcome.kind}`, title, status, detail, exchange: request.id };
+  const body = Buffer.from(`${JSON.stringify(problem)}\n`);
+  return {
+    head: {
+      status,
+      text: PHRASES[status] ?? 'Refused',
+      fields: [
+        ['content-type', 'application/problem+json'],
+        ['content-length', String(body.length)],
+        ['cache-control', 'no-store'],
+        ['x-bottle-outcome', outcome.kind],
+        ['x-bottle-exchange', request.id],
+        // RFC 9110 requires these two.
+        ...(status === 426 ? ([['upgrade', 'HTTP/1.1']] as const) : []),
+        ...(status === 405 ? ([['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']] as const) : []),
+      ],
+    },
+    body: request.method === 'HEAD' ? Buffer.alloc(0) : body,
+  };
+}
+
+export function statusOf(outcome: Unforwarded): number {
+  switch (outcome.kind) {
+    case 'denied':
+    case 'blocked':
+      return 403;
+    case 'refused':
+      return outcome.status;
+    case 'failed':
+      if (outcome.stage !== 'upstream') return 503;
+      return outcome.cause.startsWith(TIMED_OUT) ? 504 : 502;
+  }
+}
+
+/** The manifest's line that would allow this target. */
+export function ruleFor(target: Target): string {
+  const host = hostInUrl(target.host);
+  const named = target.port === 443 || target.port === 80 ? host : `${host}:${target.port}`;
+  return `egress.allow: [${JSON.stringify(named)}]`;
+}
+
+function explain(outcome: Unforwarded, target: Target): { title: string; detail: string } {
+  const place = `${hostInUrl(target.host)}${target.port === defaultPort(target.scheme) ? '' : `:${target.port}`}`;
+  switch (outcome.kind) {
+    case 'denied':
+      return outcome.rule.includes('allow_private')
+        ? { title: 'refused address', detail: `${outcome.rule}. Nothing was sent.` }
+        : {
+            title: 'host not allowed',
+            detail: `${outcome.rule}. To allow it: ${ruleFor(target)} in bottle.yaml. Do not retry: nothing was sent.`,
+          };
+    case 'blocked':
+      return {
+        title: 'blocked by the scanner',
+        detail: `${outcome.finding} – the request to ${place} was not sent. Remove what was found and send it again.`,
+      };
+    case 'refused':
+      return { title: 'request not accepted', detail: `${outcome.reason}. Nothing was sent.` };
+    case 'failed':
+      return outcome.stage === 'upstream'
+        ? { title: 'upstream failed', detail: `${place}: ${outcome.cause}.` }
+        : {
+            title: outcome.stage === 'scan' ? 'could not be scanned' : 'not served',
+            detail: `${outcome.cause}. What cannot be scanned is not sent.`,
+          };
+  }
+}
+
+const PHRASES: Record<number, string> = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  417: 'Expectation Failed',
+  421: 'Misdirected Request',
+  426: 'Upgrade Required',
+  431: 'Request Header Fields Too Large',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};

@@ -1,0 +1,128 @@
+/** The sidecar as a whole: listeners, scanner and upstream around `exchange`. */
+import { randomBytes } from 'node:crypto';
+import type { Outcome } from '../contracts/exchange.ts';
+import { HEARTBEAT_LOST_MS, type SidecarConfig } from '../contracts/sidecar.ts';
+import { type Authority, makeAuthority } from './authority.ts';
+import { makeBudget } from './budget.ts';
+import { makeClient } from './client/h1.ts';
+import { openDoor } from './client/listen.ts';
+import { serveNames } from './dns.ts';
+import { exchange, type Steps } from './exchange.ts';
+import { openJournal } from './journal.ts';
+import { holdLifeline } from './lifeline.ts';
+import { BUDGET_BYTES } from './limits.ts';
+import type { Refusal, Target } from './message.ts';
+import { decide, isTunnelPort } from './policy.ts';
+import type { Unforwarded } from './respond.ts';
+import { connectScanner, type ScannerOptions } from './scan.ts';
+import { addressCheck } from './upstream/address.ts';
+import { makeDial, makeResolve, type Resolve } from './upstream/dial.ts';
+import { makeUpstream } from './upstream/h1.ts';
+
+export interface Sidecar {
+  readonly authority: Authority;
+  /** Where the proxy listens; the configuration's, unless that was 0. */
+  readonly port: number;
+  /** A line of the launcher has come. */
+  beat(): void;
+  /** Destroys every tunnel, writes what is left to write. */
+  close(): Promise<void>;
+}
+
+/** What tests put in place of the world. */
+export interface Surroundings {
+  /** There must be no service any more: the record is broken. */
+  readonly onBroken: (why: string) => void;
+  readonly resolve?: Resolve;
+  readonly deadline?: NonNullable<ScannerOptions['deadline']>;
+  readonly lostMs?: number;
+  readonly bodyBytes?: number;
+  readonly budgetBytes?: number;
+  readonly connectMs?: number;
+}
+
+/** Rejects if a listener cannot be bound or the journal cannot be opened. */
+export async function serve(config: SidecarConfig, around: Surroundings): Promise<Sidecar> {
+  const { listen, policy } = config;
+  const authority = makeAuthority(config.session);
+  const journal = openJournal({ file: config.journal, onBroken: around.onBroken });
+  const scanner = connectScanner({
+    socket: config.scanner.socket,
+    key: Buffer.from(config.key, 'base64'),
+    ...(around.deadline ? { deadline: around.deadline } : {}),
+  });
+  const upstream = makeUpstream(
+    makeDial({
+      check: addressCheck(policy.allow_private),
+      resolve: around.resolve ?? makeResolve(),
+      extraRoots: config.upstream_ca,
+      self: { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
+      ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
+    }),
+  );
+  const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
+  const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });
+
+  const steps: Steps = {
+    unavailable() {
+      if (!lifeline.isAlive()) return 'the launcher does not answer; requests are served again when it is back';
+      return authority.isEnding(new Date()) ? 'the session is too old; restart it (bottle start)' : undefined;
+    },
+    decide: (target) => decide(policy, target),
+    scan: (...request) => scanner.scan(...request),
+    journal,
+    upstream,
+  };
+
+  const own = new Set(config.own_names.map((name) => name.toLowerCase()));
+  function refuseTunnel(target: Target): Unforwarded | undefined {
+    const unavailable = steps.unavailable();
+    if (unavailable !== undefined) return { kind: 'failed', stage: 'internal', cause: unavailable };
+    const refusal = loop(target);
+    if (refusal) return refusal;
+    return isTunnelPort(policy, target.port)
+      ? undefined
+      : { kind: 'denied', rule: `no rule allows port ${target.port} of any host` };
+  }
+  /** Our own name on any port; our own address where we listen. */
+  function loop({ host, port }: Target): Refusal | undefined {
+    const ports = [listen.proxy_port, listen.dns_port, door.port];
+    const is = host.text === listen.address ? ports.includes(port) : own.has(host.text);
+    return is ? { kind: 'refused', status: 403, reason: 'the target is the sidecar itself' } : undefined;
+  }
+  const bodyLimit = around.bodyBytes === undefined ? {} : { bodyBytes: around.bodyBytes };
+
+  const door = await openDoor({
+    address: listen.address,
+    port: listen.proxy_port,
+    gate: listen.gate,
+    authority,
+    refuseTunnel,
+    serve(request, response, { tunnel, waits }) {
+      const client = makeClient(request, response, { tunnel, waits, budget, refuse: loop, ...bodyLimit });
+      exchange(client, newId(), steps).catch(() => client.destroy());
+    },
+    record(method, target, outcome: Outcome) {
+      const id = newId();
+      journal.close({ id, method, target }, { outcome, sent: 0, received: 0, durationMs: 0, admitted: false });
+      return id;
+    },
+  });
+  const names = await serveNames(listen.address, listen.dns_port);
+
+  return {
+    authority,
+    port: door.port,
+    beat: () => lifeline.beat(),
+    async close() {
+      lifeline[Symbol.dispose]();
+      door.close();
+      await Promise.allSettled([names.close(), scanner.close(), upstream[Symbol.asyncDispose]()]);
+      journal[Symbol.dispose]();
+    },
+  };
+}
+
+function newId(): string {
+  return randomBytes(8).toString('hex');
+}

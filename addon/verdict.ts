@@ -1,0 +1,69 @@
+/**
+ * What one reply of the scanner means. Only the receipt is an allow, only the scanner's own fingerprint is a block, and
+ * everything else is "could not tell", which is treated as no.
+ */
+import { FINDING_CHARACTERS } from './limits.ts';
+import type { Field } from './message.ts';
+import { valuesOf } from './request.ts';
+import { isReceipt, RECEIPT_FIELD } from './receipt.ts';
+
+export interface Reply {
+  readonly status: number;
+  readonly fields: readonly Field[];
+  readonly body: Buffer;
+  /** A reply to HEAD has no body. */
+  readonly bodiless: boolean;
+}
+
+export type ScanResult =
+  | { readonly kind: 'allow' }
+  | { readonly kind: 'block'; readonly finding: string }
+  | { readonly kind: 'error'; readonly cause: string };
+
+/** `expected`: the receipt of exactly the part that was sent. */
+export function verdictOf(reply: Reply, expected: string): ScanResult {
+  if (reply.status === 204) {
+    const receipts = valuesOf(reply.fields, RECEIPT_FIELD);
+    const [receipt] = receipts;
+    if (receipt === undefined) return error('the scanner answered 204 without a receipt');
+    if (receipts.length > 1 || !isReceipt(expected, receipt))
+      return error('the scanner answered with the receipt of something else');
+    return { kind: 'allow' };
+  }
+  if (reply.status !== 403 && reply.status !== 429) return error(`the scanner answered ${reply.status}`);
+  const plain = /^text\/plain\s*(;|$)/i.test(valuesOf(reply.fields, 'content-type')[0] ?? '');
+  const reason = valuesOf(reply.fields, 'x-pipelock-block-reason')[0];
+  const line = sanitise(reply.body.toString('utf8'));
+  if (ERRORS.some((prefix) => line.startsWith(prefix))) return error(`the scanner could not scan: ${line}`);
+  if (plain && BLOCKS.some((prefix) => line.startsWith(prefix))) return { kind: 'block', finding: line };
+  if (reason !== undefined) return { kind: 'block', finding: line || `blocked: ${sanitise(reason)}` };
+  if (reply.bodiless && plain && reply.status === 403)
+    return { kind: 'block', finding: 'blocked: (HEAD, no finding named)' };
+  return error(`the scanner answered ${reply.status} in an unknown form`);
+}
+
+/** First line, printable ASCII only: a scanner's reason echoes the agent's text. */
+export function sanitise(text: string): string {
+  const [line = ''] = text.trimStart().split(/[\r\n]/, 1);
+  return line
+    .replace(/[^\x20-\x7e]/g, '?')
+    .slice(0, FINDING_CHARACTERS)
+    .trimEnd();
+}
+
+/** How a block begins, in the scanners that speak this contract. */
+const BLOCKS = ['blocked: ', 'blocked by request policy: ', 'airlock: ', 'session anomaly: '];
+
+/** Blocks by form that only say that the scanner failed. */
+const ERRORS = [
+  'blocked: error reading request body',
+  'blocked: SSRF check failed: DNS resolution error',
+  'blocked: request context',
+  'blocked: response ',
+  'blocked: compressed',
+  'blocked: media_policy',
+];
+
+function error(cause: string): ScanResult {
+  return { kind: 'error', cause };
+}

@@ -32,7 +32,8 @@ proxy_port=$(port proxy_port)
 dns_port=$(port dns_port)
 
 # --noflush: the engine's own resolver is a few nat rules in this namespace. The filter table is replaced as a whole.
-# What is not for the sidecar is refused at once, so that a client fails in milliseconds and not after its timeout.
+# What is not for the sidecar is refused at once, so that a client fails in milliseconds and not after its timeout; what
+# comes in by itself is dropped.
 iptables-restore --noflush <<RULES
 *filter
 :INPUT DROP [0:0]
@@ -43,8 +44,6 @@ iptables-restore --noflush <<RULES
 -F OUTPUT
 -A INPUT -i lo -j ACCEPT
 -A INPUT -s $sidecar -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
--A INPUT -p tcp -j REJECT --reject-with tcp-reset
--A INPUT -j REJECT --reject-with icmp-port-unreachable
 -A OUTPUT -o lo -j ACCEPT
 -A OUTPUT -d $sidecar -p tcp --dport $proxy_port -j ACCEPT
 -A OUTPUT -d $sidecar -p udp --dport $dns_port -j ACCEPT

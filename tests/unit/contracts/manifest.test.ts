@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { manifestSchema, memoryBytes, slugSchema } from '../../../contracts/manifest.ts';
+
+function messages(value: unknown): string[] {
+  const parsed = manifestSchema.safeParse(value);
+  return parsed.success ? [] : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+test('a manifest that says only its version gets every default', () => {
+  assert.deepEqual(manifestSchema.parse({ version: 1 }), {
+    version: 1,
+    agent: {
+      home: 'keep',
+      workdir: '/workspace',
+      env: {},
+      mounts: [],
+      limits: { memory: '4g', pids: 1024 },
+    },
+    egress: { allow: [], upstream_ca: [], networks: [], allow_private: [] },
+    scanner: { kind: 'embedded' },
+  });
+});
+
+test('a mount is writable unless it says otherwise', () => {
+  const { agent } = manifestSchema.parse({ version: 1, agent: { mounts: [{ source: '.', target: '/w' }] } });
+  assert.deepEqual(agent.mounts, [{ source: '.', target: '/w', read_only: false }]);
+});
+
+test('numbers and truth values of a variable become text', () => {
+  const { agent } = manifestSchema.parse({ version: 1, agent: { env: { A: 1, B: true, C: 'x' } } });
+  assert.deepEqual(agent.env, { A: '1', B: 'true', C: 'x' });
+});
+
+const agent = (wish: object) => ({ version: 1, agent: wish });
+const egress = (wish: object) => ({ version: 1, egress: wish });
+const mount = (wish: object) => agent({ mounts: [{ source: '.', target: '/w', ...wish }] });
+
+suite('a manifest is refused for', () => {
+  const rows: [title: string, value: unknown, message: RegExp][] = [
+    ['no version', {}, /^version: /],
+    ['a version that is not known', { version: 2 }, /^version: /],
+    ['nothing at all', null, /expected object/],
+    ['an unknown key', { version: 1, agnt: {} }, /agnt/],
+    ['an empty command', agent({ command: [] }), /^agent\.command: /],
+    ['a command that is one text', agent({ command: 'claude' }), /^agent\.command: .*array/],
+    ['a user with a space', agent({ user: 'a b' }), /^agent\.user: must be a user/],
+    ['an empty image', agent({ image: '' }), /^agent\.image: /],
+    ['a home of another kind', agent({ home: 'none' }), /^agent\.home: /],
+    ['a relative workdir', agent({ workdir: 'src' }), /^agent\.workdir: must be an absolute path/],
+    ['a workdir with ".."', agent({ workdir: '/a/../b' }), /^agent\.workdir: must not contain/],
+    ['a variable name with a hyphen', agent({ env: { 'A-B': '' } }), /^agent\.env\.A-B: /],
+    ['a variable that is a list', agent({ env: { A: [] } }), /^agent\.env\.A: /],
+    ['a variable that bottle sets', agent({ env: { HTTPS_PROXY: '' } }), /^agent\.env\.HTTPS_PROXY: is set by bottle/],
+    ['a variable that bottle sets, in the other case', agent({ env: { no_proxy: '*' } }), /is set by bottle/],
+    ['a mount without a source', mount({ source: '' }), /^agent\.mounts\.0\.source: /],
+    ['a mount at a relative path', mount({ target: 'w' }), /^agent\.mounts\.0\.target: must be an absolute path/],
+    ['a mount at the root', mount({ target: '/' }), /must not be the root folder/],
+    ['a mount with ".."', mount({ target: '/w/../etc' }), /must not contain/],
+    ['memory without a unit', agent({ limits: { memory: '4096' } }), /must be a number with k, m or g/],
+    ['memory below what an engine takes', agent({ limits: { memory: '1m' } }), /at least 6m/],
+    ['no cpus', agent({ limits: { cpus: 0 } }), /^agent\.limits\.cpus: /],
+    ['too few processes', agent({ limits: { pids: 1 } }), /^agent\.limits\.pids: /],
+    ['half a process', agent({ limits: { pids: 99.5 } }), /^agent\.limits\.pids: /],
+    ['a bad host', egress({ allow: ['127.1'] }), /^egress\.allow\.0: "127\.1" .*another form.*allowed: host/],
+    ['a bare "*"', egress({ allow: ['*'] }), /^egress\.allow\.0: "\*" is a bare/],
+    ['a bad CIDR', egress({ allow_private: ['10.0.0.0/40'] }), /^egress\.allow_private\.0: .*allowed: 10\.0\.0\.0\/8/],
+    ['a bad network name', egress({ networks: ['--net'] }), /^egress\.networks\.0: is not a network name/],
+    ['a scanner that is not known', { version: 1, scanner: { kind: 'none' } }, /^scanner\.kind: .*"embedded"/],
+  ];
+  for (const [title, value, message] of rows) {
+    test(title, () => {
+      const found = messages(value);
+      assert.ok(
+        found.some((line) => message.test(line)),
+        `none of ${JSON.stringify(found)}`,
+      );
+    });
+  }
+
+  test('all of its problems at once', () => {
+    const found = messages({ version: 2, agent: { home: 'none' }, egress: { allow: ['*', 'ok.example', 'a..b'] } });
+    assert.deepEqual(
+      found.map((line) => line.split(':')[0]),
+      ['version', 'agent.home', 'egress.allow.0', 'egress.allow.2'],
+    );
+  });
+});
+
+suite('memory is read as the engine reads it', () => {
+  const rows: [string, number][] = [
+    ['512m', 512 * 1024 ** 2],
+    ['4g', 4 * 1024 ** 3],
+    ['4G', 4 * 1024 ** 3],
+    ['1.5g', 1.5 * 1024 ** 3],
+    ['8192k', 8 * 1024 ** 2],
+  ];
+  for (const [text, bytes] of rows) test(text, () => assert.equal(memoryBytes(text), bytes));
+});
+
+suite('the name of a session', () => {
+  for (const slug of ['a', '0', 'my-task', '7f3a1c', 'a'.repeat(40), 'a-'])
+    test(`may be ${slug}`, () => assert.equal(slugSchema.parse(slug), slug));
+  for (const slug of ['', '-a', 'A', 'a_b', 'a.b', 'a b', '../a', 'a'.repeat(41), 'ä', 'a\n'])
+    test(`may not be ${JSON.stringify(slug)}`, () => assert.equal(slugSchema.safeParse(slug).success, false));
+});

@@ -29,19 +29,11 @@ const absolute = z
   .startsWith('/', 'must be an absolute path')
   .refine((path) => !path.split('/').includes('..'), 'must not contain ".."');
 
-const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not a variable name (letters, digits, "_")');
-const env = z
-  .record(variableName, z.union([z.string(), z.number(), z.boolean()]).transform(String))
-  .superRefine((values, context) => {
-    for (const name of Object.keys(values)) {
-      if (isReservedVariable(name))
-        context.addIssue({
-          code: 'custom',
-          path: [name],
-          message: 'is set by bottle itself (proxy, trust, home); remove it',
-        });
-    }
-  });
+const variableName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not a variable name (letters, digits, "_")')
+  .refine((name) => !isReservedVariable(name), 'is set by bottle itself (proxy, trust, home); remove it');
+const env = z.record(variableName, z.union([z.string(), z.number(), z.boolean()]).transform(String));
 
 const mount = z.strictObject({
   /** Relative to the manifest's folder. */

@@ -3,7 +3,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { LineCounter, parseDocument } from 'yaml';
+import { LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { type Manifest, manifestSchema } from '../contracts/manifest.ts';
 import { ManifestError, type ManifestIssue } from './errors.ts';
@@ -97,14 +97,20 @@ function readText(file: string): string {
 function parseText(file: string, text: string): unknown {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, strict: true, uniqueKeys: true });
-  if (document.errors.length === 0) return document.toJS({ maxAliasCount: 0 });
+  const problems = document.errors.map(({ pos, message }) => ({ at: pos[0], message }));
+  visit(document, {
+    Alias: (_, { range, source }) => {
+      problems.push({ at: range?.[0] ?? 0, message: `*${source} is an alias; write out what it stands for` });
+    },
+  });
+  if (problems.length === 0) return document.toJS();
   throw new ManifestError(
     file,
-    document.errors.map((error) => {
-      const { line, col } = lines.linePos(error.pos[0]);
+    problems.map(({ at, message }) => {
+      const { line, col } = lines.linePos(at);
       return {
         path: `line ${line}, column ${col}`,
-        message: (error.message.split('\n')[0] ?? '').replace(/ at line \d+.*$/, ''),
+        message: (message.split('\n')[0] ?? '').replace(/ at line \d+.*$/, ''),
       };
     }),
   );
@@ -167,7 +173,7 @@ function readSecrets(value: unknown, env: ManifestContext['env'], issues: Manife
   for (const [name, text] of Object.entries(Object(field(field(value, 'agent'), 'env')))) {
     if (typeof text !== 'string' || text.search(REFERENCE) < 0) continue;
     secrets[name] = text.replaceAll(REFERENCE, (_, variable: string) => {
-      const found = env[variable];
+      const found = Object.hasOwn(env, variable) ? env[variable] : undefined;
       if (found === undefined)
         issues.push({ path: `agent.env.${name}`, message: `\${${variable}} is not set in your environment` });
       return found ?? '';

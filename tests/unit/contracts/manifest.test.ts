@@ -4,7 +4,10 @@ import { manifestSchema, memoryBytes, slugSchema } from '../../../contracts/mani
 
 function messages(value: unknown): string[] {
   const parsed = manifestSchema.safeParse(value);
-  return parsed.success ? [] : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  if (parsed.success) return [];
+  return parsed.error.issues.flatMap((issue) =>
+    (issue.code === 'invalid_key' ? issue.issues : [issue]).map(({ message }) => `${issue.path.join('.')}: ${message}`),
+  );
 }
 
 test('a manifest that says only its version gets every default', () => {

@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { suite, test } from 'node:test';
+import fc from 'fast-check';
+import { ManifestError } from '../../../src/errors.ts';
+import { loadManifest, readManifest } from '../../../src/manifest.ts';
+import { makeFolder } from '../support/folder.ts';
+import { issues, PEM, read } from '../support/manifests.ts';
+
+test('every problem of a manifest is listed at once, with its path in the file', () => {
+  using folder = makeFolder();
+  const found = issues(
+    folder,
+    `
+version: 1
+agnt: {}
+agent:
+  comand: [claude]
+  command: claude
+  env: { HTTPS_PROXY: "http://x", TOKEN: "\${NOT_SET}", "A-B": x }
+  mounts:
+    - { source: ./absent, target: /workspace }
+    - { source: ., target: relative, readonly: true }
+egress:
+  allow: [api.example, "*", "0177.0.0.1"]
+  allow_private: [10.0.0.0/99]
+  upstream_ca: [./absent.pem]
+scanner: { kind: none }
+`,
+  );
+  assert.deepEqual(found.map(({ path }) => path).toSorted(), [
+    'agent.comand',
+    'agent.command',
+    'agent.env.A-B',
+    'agent.env.HTTPS_PROXY',
+    'agent.env.TOKEN',
+    'agent.mounts[0].source',
+    'agent.mounts[1].readonly',
+    'agent.mounts[1].target',
+    'agnt',
+    'egress.allow[1]',
+    'egress.allow[2]',
+    'egress.allow_private[0]',
+    'egress.upstream_ca[0]',
+    'scanner.kind',
+  ]);
+});
+
+test('the error names the file and has every problem on a line of its own', () => {
+  using folder = makeFolder();
+  const file = folder.write('bottle.yaml', 'version: 2\negress: { allow: ["*"] }\n');
+  assert.throws(
+    () => readManifest(file, { env: {}, stateFolder: `${folder.path}-state` }),
+    (error) => {
+      assert.ok(error instanceof ManifestError);
+      const lines = error.message.split('\n');
+      assert.equal(lines[0], `${file} is not a manifest that bottle can run:`);
+      assert.equal(lines.length, 3);
+      assert.match(lines[1] ?? '', /^ {2}version: /);
+      assert.match(lines[2] ?? '', /^ {2}egress\.allow\[0\]: "\*" is a bare "\*"/);
+      return true;
+    },
+  );
+});
+
+suite('an unknown key is answered with the keys that are allowed there', () => {
+  const rows: [text: string, path: string, allowed: RegExp][] = [
+    ['version: 1\nagnt: {}', 'agnt', /allowed here: version, agent, egress, scanner$/],
+    [
+      'version: 1\nagent: { nets: [] }',
+      'agent.nets',
+      /allowed here: image, command, user, home, workdir, env, mounts, limits$/,
+    ],
+    ['version: 1\nagent: { limits: { cpu: 1 } }', 'agent.limits.cpu', /allowed here: memory, cpus, pids$/],
+    ['version: 1\negress: { deny: [] }', 'egress.deny', /allowed here: allow, upstream_ca, networks, allow_private$/],
+    ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind$/],
+    [
+      'version: 1\nagent: { mounts: [{ source: ., target: /w, ro: true }] }',
+      'agent.mounts[0].ro',
+      /allowed here: source, target, read_only$/,
+    ],
+  ];
+  for (const [text, path, allowed] of rows) {
+    test(path, () => {
+      using folder = makeFolder();
+      const [issue, ...more] = issues(folder, text);
+      assert.equal(issue?.path, path);
+      assert.match(issue.message, allowed);
+      assert.deepEqual(more, []);
+    });
+  }
+});
+
+suite('what is no YAML is answered with the line and the column', () => {
+  const rows: [title: string, text: string, path: string, message: RegExp][] = [
+    ['an unclosed list', 'version: 1\negress:\n  allow: [a.example\n', 'line 4, column 1', /sequence|bracket|\]/i],
+    ['a key that stands twice', 'version: 1\nagent: {}\nagent: {}\n', 'line 3, column 1', /unique/i],
+    [
+      'a key that stands twice, deeper',
+      'version: 1\nagent:\n  home: keep\n  home: fresh\n',
+      'line 4, column 3',
+      /unique/i,
+    ],
+    ['a tab for indentation', 'version: 1\nagent:\n\thome: keep\n', 'line 3, column 1', /tab/i],
+    ['an alias without an anchor', 'version: 1\nagent: *a\n', 'line 2, column 8', /alias/i],
+    ['two documents', 'version: 1\n---\nversion: 1\n', 'line 2, column 1', /document/i],
+  ];
+  for (const [title, text, path, message] of rows) {
+    test(title, () => {
+      using folder = makeFolder();
+      const [issue] = issues(folder, text);
+      assert.equal(issue?.path, path);
+      assert.match(issue.message, message);
+      assert.doesNotMatch(issue.message, /\n|at line/);
+    });
+  }
+});
+
+test('an alias is refused, so that a short file cannot become a long one', () => {
+  using folder = makeFolder();
+  const found = issues(folder, 'version: 1\nagent: &a { command: [x] }\negress: *a\n');
+  assert.equal(found.length, 1);
+  assert.match(found[0]?.message ?? '', /alias/i);
+});
+
+suite('a file is refused that', () => {
+  const rows: [title: string, text: string][] = [
+    ['is empty', ''],
+    ['holds a comment only', '# nothing\n'],
+    ['holds a list', '- version: 1\n'],
+    ['holds a text', 'bottle\n'],
+  ];
+  for (const [title, text] of rows) {
+    test(title, () => {
+      using folder = makeFolder();
+      const [issue] = issues(folder, text);
+      assert.equal(issue?.path, '');
+      assert.match(issue.message, /expected object/);
+    });
+  }
+
+  test('is not there', () => {
+    using folder = makeFolder();
+    assert.throws(() => readManifest(folder.at('none.yaml'), { env: {}, stateFolder: `${folder.path}-state` }), {
+      name: 'ManifestError',
+      message: /none\.yaml.*\n.*cannot be read \(ENOENT/,
+    });
+  });
+});
+
+test('a manifest may be written in JSON', () => {
+  using folder = makeFolder();
+  const { manifest } = read(folder, JSON.stringify({ version: 1, egress: { allow: ['api.example'] } }, null, '\t'));
+  assert.deepEqual(manifest.egress.allow, ['api.example']);
+});
+
+test('a manifest is known by its real path, also when it is named through a link', () => {
+  using folder = makeFolder();
+  const file = folder.write('project/bottle.yaml', 'version: 1\nagent: { mounts: [{ source: ., target: /w }] }\n');
+  const link = folder.link('link.yaml', file);
+  const loaded = readManifest(link, { env: {}, stateFolder: `${folder.path}-state` });
+  assert.deepEqual(loaded.source, { kind: 'file', path: file });
+  assert.equal(loaded.mounts[0]?.real, folder.at('project'), 'its mounts are relative to the folder that it lies in');
+});
+
+test('the mounts are resolved, in their order', () => {
+  using folder = makeFolder();
+  folder.folder('a');
+  folder.write('real/file.txt', 'x');
+  folder.link('b', folder.at('real/file.txt'));
+  const { mounts } = read(
+    folder,
+    'version: 1\nagent: { mounts: [{ source: ./a, target: /a }, { source: b, target: /b, read_only: true }] }\n',
+  );
+  assert.deepEqual(
+    mounts.map(({ real, target, read_only }) => ({ real, target, read_only })),
+    [
+      { real: folder.at('a'), target: '/a', read_only: false },
+      { real: folder.at('real/file.txt'), target: '/b', read_only: true },
+    ],
+  );
+});
+
+suite('a file of further roots', () => {
+  const manifest = 'version: 1\negress: { upstream_ca: [./root.pem] }\n';
+
+  test('is read with all its certificates, and nothing but them', () => {
+    using folder = makeFolder();
+    folder.write('root.pem', `a comment\n${PEM}\nkey material\n${PEM}`);
+    const { upstreamCa } = read(folder, manifest);
+    assert.deepEqual(upstreamCa, [{ path: folder.at('root.pem'), pem: `${PEM.trim()}\n${PEM.trim()}\n` }]);
+  });
+
+  const rows: [title: string, text: string, message: RegExp][] = [
+    ['without a certificate', 'nothing', /holds no PEM certificate/],
+    ['with a key in place of a certificate', '-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----', /no PEM/],
+    ['with a broken certificate', PEM.replace(/[A-Za-z]{30}/, 'x'), /cannot be parsed/],
+  ];
+  for (const [title, text, message] of rows) {
+    test(`${title} is a problem with its path`, () => {
+      using folder = makeFolder();
+      folder.write('root.pem', text);
+      const [issue] = issues(folder, manifest);
+      assert.equal(issue?.path, 'egress.upstream_ca[0]');
+      assert.match(issue.message, message);
+    });
+  }
+});
+
+test('any text at all is a manifest or a ManifestError with at least one problem', () => {
+  using folder = makeFolder();
+  const file = folder.at('any.yaml');
+  const noise = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.json(),
+    fc.stringMatching(/^(version: 1|agent:|\s{2}env: \{|[[\]{}&*!|>'"%@`,:#-]|[a-z]+|\n| )*$/),
+  );
+  fc.assert(
+    fc.property(noise, (text) => {
+      writeFileSync(file, text);
+      try {
+        readManifest(file, { env: {}, stateFolder: `${folder.path}-state` });
+      } catch (error) {
+        assert.ok(error instanceof ManifestError, String(error));
+        assert.ok(error.issues.length > 0);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('any value at all is a manifest or a ManifestError with at least one problem', () => {
+  using folder = makeFolder();
+  const key = fc.constantFrom(
+    'version',
+    'agent',
+    'egress',
+    'env',
+    'mounts',
+    'limits',
+    'allow',
+    'scanner',
+    'constructor',
+    '__proto__',
+  );
+  const { tree } = fc.letrec((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 4 },
+      fc.jsonValue(),
+      fc.constant(1),
+      fc.dictionary(key, tie('tree')),
+      fc.array(tie('tree'), { maxLength: 3 }),
+    ),
+  }));
+  fc.assert(
+    fc.property(tree, (value) => {
+      try {
+        loadManifest({ kind: 'built-in' }, folder.path, '', value, { env: {}, stateFolder: `${folder.path}-state` });
+      } catch (error) {
+        assert.ok(error instanceof ManifestError, String(error));
+        assert.ok(error.issues.length > 0);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -49,12 +49,18 @@ async function getEntry(container: Dockerode.Container, path: string): Promise<B
   const archive = extract();
   response.on('error', (error) => archive.destroy(error instanceof Error ? error : new Error(String(error))));
   response.pipe(archive);
-  for await (const entry of archive) {
-    if (entry.header.type === 'file') return await buffer(entry);
-    if (entry.header.type === 'symlink') return { link: linkTarget(response, path, entry.header.linkname ?? '') };
-    throw new BackendError(`file cannot be read: ${path} (it is a ${entry.header.type}). Look at it in the container.`);
+  try {
+    for await (const entry of archive) {
+      if (entry.header.type === 'file') return await buffer(entry);
+      if (entry.header.type === 'symlink') return { link: linkTarget(response, path, entry.header.linkname ?? '') };
+      throw new BackendError(
+        `file cannot be read: ${path} (it is a ${entry.header.type}). Look at it in the container.`,
+      );
+    }
+    return undefined;
+  } finally {
+    (response as IncomingMessage).destroy(); // a rest that nobody reads would keep the connection, and this process, alive
   }
-  return undefined;
 }
 
 /** Where a link leads: the engine says it with the links of its folder resolved, else it is relative to its folder. */

@@ -46,7 +46,7 @@ function readConfig(line: string): SidecarConfig | string {
 /** The agent has no way out from here on: sockets end with the process. */
 function stop(): void {
   const closing = sidecar?.close() ?? Promise.resolve();
-  closing.finally(() => process.exit(0));
+  void closing.finally(() => process.exit(0));
 }
 
 function fail(why: string): never {

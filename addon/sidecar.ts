@@ -98,8 +98,8 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     gate: listen.gate,
     authority,
     refuseTunnel,
-    serve(request, response, { tunnel, waits }) {
-      const client = makeClient(request, response, { tunnel, waits, budget, refuse: loop, ...bodyLimit });
+    serve(request, response, how) {
+      const client = makeClient(request, response, { ...how, budget, refuse: loop, ...bodyLimit });
       exchange(client, newId(), steps).catch(() => client.destroy());
     },
     record(method, target, outcome: Outcome) {

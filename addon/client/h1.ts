@@ -10,6 +10,8 @@ export interface H1Options {
   readonly budget: Budget;
   /** The agent waits for 100 before it sends the body. */
   readonly waits: boolean;
+  /** Aborted, with a `Refusal` as its reason, when what comes on the connection can no longer be read. */
+  readonly malformed: AbortSignal;
   /** Bytes of one body. */
   readonly bodyBytes?: number;
   /** Why a request to this target is not accepted at all, if so. */
@@ -47,7 +49,8 @@ export function makeClient(request: IncomingMessage, response: ServerResponse, o
     }
     if (options.waits) response.writeContinue();
     unread = false;
-    yield await readBody(request, { announced, bodyBytes, budget: options.budget, gone: gone.signal });
+    const { budget, malformed } = options;
+    yield await readBody(request, { announced, bodyBytes, budget, malformed, gone: gone.signal });
   }
 
   const client: Client = {
@@ -61,7 +64,8 @@ export function makeClient(request: IncomingMessage, response: ServerResponse, o
     },
     start(final) {
       // An agent that was never told to continue may or may not send its body: what follows could not be told apart.
-      const closing: Field[] = unread && options.waits ? [['connection', 'close']] : [];
+      const ending = (unread && options.waits) || options.malformed.aborted;
+      const closing: Field[] = ending ? [['connection', 'close']] : [];
       const kept = final.fields.filter(([name]) => final.status !== 204 || name.toLowerCase() !== 'content-length');
       response.writeHead(final.status, phrase(final.text), [...kept, ...closing].flat());
       // Out at once if no body follows in this turn: an event stream's head must not wait for its first event.
@@ -95,11 +99,15 @@ interface BodyLimits {
   readonly announced: number;
   readonly bodyBytes: number;
   readonly budget: Budget;
+  readonly malformed: AbortSignal;
   readonly gone: AbortSignal;
 }
 
 /** The whole body, or why there is none. What is not kept is still read off the wire, so that the answer arrives. */
-function readBody(request: IncomingMessage, { announced, bodyBytes, budget, gone }: BodyLimits): Promise<Received> {
+function readBody(
+  request: IncomingMessage,
+  { announced, bodyBytes, budget, malformed, gone }: BodyLimits,
+): Promise<Received> {
   return new Promise((resolve) => {
     const body = gather(budget, announced);
 
@@ -107,6 +115,7 @@ function readBody(request: IncomingMessage, { announced, bodyBytes, budget, gone
       request.off('data', onData);
       request.off('end', onEnd);
       gone.removeEventListener('abort', onGone);
+      malformed.removeEventListener('abort', onMalformed);
       if (received.kind !== 'unit') {
         body.release();
         request.resume();
@@ -125,8 +134,13 @@ function readBody(request: IncomingMessage, { announced, bodyBytes, budget, gone
     function onGone(): void {
       settle({ kind: 'gone' });
     }
+    function onMalformed(): void {
+      settle(malformed.reason as Refusal); // the only reason that the door gives
+    }
     request.on('data', onData);
     request.on('end', onEnd);
+    malformed.addEventListener('abort', onMalformed, { once: true });
+    if (malformed.aborted && !request.complete) onMalformed();
     gone.addEventListener('abort', onGone, { once: true });
     if (gone.aborted) onGone();
   });

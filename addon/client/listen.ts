@@ -10,7 +10,7 @@ import type { Outcome } from '../../contracts/exchange.ts';
 import type { Authority } from '../authority.ts';
 import * as limits from '../limits.ts';
 import { NOWHERE, readAuthority, type Tunnel } from '../request.ts';
-import type { Target } from '../message.ts';
+import type { Refusal, Target } from '../message.ts';
 import { respond, statusOf, type Unforwarded } from '../respond.ts';
 
 export interface Door {
@@ -35,6 +35,8 @@ export interface DoorOptions {
 
 export interface Served {
   readonly tunnel: Tunnel | undefined;
+  /** Aborted, with a `Refusal` as its reason, when what comes on the connection can no longer be read. */
+  readonly malformed: AbortSignal;
   /** The agent waits for 100 before it sends the body. */
   readonly waits: boolean;
 }
@@ -56,7 +58,7 @@ export function openDoor(options: DoorOptions): Promise<Door> {
   server.maxConnections = limits.CLIENT_CONNECTIONS;
 
   function adopt(socket: Socket, tunnel: Tunnel | undefined): void {
-    connections.set(socket, { tunnel, open: 0 });
+    connections.set(socket, { tunnel, open: new Set(), malformed: new AbortController() });
     socket.once('close', () => connections.delete(socket));
   }
 
@@ -76,11 +78,13 @@ export function openDoor(options: DoorOptions): Promise<Door> {
   function onRequest(request: IncomingMessage, response: ServerResponse, waits: boolean): void {
     const connection = connections.get(request.socket);
     if (!connection) return void request.socket.destroy();
-    connection.open += 1;
+    const { tunnel, open, malformed } = connection;
+    open.add(request);
     response.once('close', () => {
-      connection.open -= 1;
+      open.delete(request);
+      if (malformed.signal.aborted && open.size === 0) request.socket.destroySoon();
     });
-    serve(request, response, { tunnel: connection.tunnel, waits });
+    serve(request, response, { tunnel, waits, malformed: malformed.signal });
   }
   server.on('request', (request, response) => onRequest(request, response, false));
   server.on('checkContinue', (request, response) => onRequest(request, response, true));
@@ -122,10 +126,11 @@ export function openDoor(options: DoorOptions): Promise<Door> {
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
     const socket = stream as Socket;
     const connection = connections.get(socket);
-    // Its answer may be half out: a second head would be taken for its body.
-    if (!connection || connection.open > 0 || !socket.writable || error.code === 'ECONNRESET')
-      return void socket.destroy();
-    refuse(socket, '-', connection.tunnel?.target ?? NOWHERE, unreadable(error.code));
+    if (!connection || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+    const refusal = unreadable(error.code);
+    // Answers that are under way come first: a second head would be taken for a body. A request that is not whole yet tells it.
+    if (connection.open.size > 0) connection.malformed.abort(refusal);
+    else refuse(socket, '-', connection.tunnel?.target ?? NOWHERE, refusal);
   });
 
   /** An answer outside node:http: to a CONNECT, or to bytes that are no request. */
@@ -167,7 +172,8 @@ export function openDoor(options: DoorOptions): Promise<Door> {
 interface Connection {
   readonly tunnel: Tunnel | undefined;
   /** Requests whose answers are not complete. */
-  open: number;
+  readonly open: Set<IncomingMessage>;
+  readonly malformed: AbortController;
 }
 
 /** First byte of a TLS record that begins a handshake. */
@@ -209,7 +215,7 @@ function awaitFirstByte(socket: Socket, then: (first: number) => void): void {
   socket.on('timeout', close);
 }
 
-function unreadable(code: string | undefined): Unforwarded {
+function unreadable(code: string | undefined): Refusal {
   if (code === 'HPE_HEADER_OVERFLOW')
     return { kind: 'refused', status: 431, reason: `the head is larger than ${limits.HEAD_BYTES} bytes` };
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT')

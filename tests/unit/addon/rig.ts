@@ -2,7 +2,13 @@
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request as httpRequest, type RequestListener } from 'node:http';
-import { connect as connectTcp, createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
+import {
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type AddressInfo,
+  type Server as TcpServer,
+  type Socket,
+} from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, TLSSocket } from 'node:tls';
@@ -293,23 +299,29 @@ export async function connectProxy(rig: Rig): Promise<Socket> {
   return socket;
 }
 
-/** Reads up to the empty line; anything behind it is put back. */
-export async function readHead(socket: Socket): Promise<string> {
-  let text = '';
-  for (;;) {
-    const chunk = socket.read() as Buffer | null;
-    if (chunk === null) {
-      if (socket.readableEnded || socket.destroyed) return text;
-      await Promise.race([once(socket, 'readable'), once(socket, 'end'), once(socket, 'close')]);
-      continue;
+/** Reads up to the empty line; anything behind it is put back. Less if the connection ends. */
+export function readHead(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    function done(): void {
+      socket.off('readable', look);
+      socket.off('close', done);
+      socket.off('end', done);
+      const end = text.indexOf('\r\n\r\n') + 4;
+      const rest = end < 4 ? '' : text.slice(end);
+      if (rest) socket.unshift(Buffer.from(rest, 'latin1'));
+      resolve(end < 4 ? text : text.slice(0, end));
     }
-    text += chunk.toString('latin1');
-    const end = text.indexOf('\r\n\r\n');
-    if (end < 0) continue;
-    const rest = Buffer.from(text.slice(end + 4), 'latin1');
-    if (rest.length > 0) socket.unshift(rest);
-    return text.slice(0, end + 4);
-  }
+    function look(): void {
+      const chunk = socket.read() as Buffer | null;
+      if (chunk) text += chunk.toString('latin1');
+      if (text.includes('\r\n\r\n')) done();
+    }
+    socket.on('readable', look);
+    socket.once('close', done);
+    socket.once('end', done);
+    look();
+  });
 }
 
 /** Everything until the other side ends. */

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { RECEIPT_FIELD } from '../../../addon/receipt.ts';
+import { type Reply, sanitise, verdictOf } from '../../../addon/verdict.ts';
+
+const EXPECTED = 'a'.repeat(64);
+
+function reply(status: number, body = '', fields: [string, string][] = [['Content-Type', 'text/plain; charset=utf-8']]): Reply {
+  return { status, fields, body: Buffer.from(body), bodiless: false };
+}
+
+test('only 204 with exactly the expected receipt is an allow', () => {
+  const proven: [string, string][] = [['X-Bottle-Receipt', EXPECTED]];
+  assert.equal(verdictOf(reply(204, '', proven), EXPECTED).kind, 'allow');
+  for (const [status, fields] of [
+    [204, []],
+    [204, [[RECEIPT_FIELD, 'b'.repeat(64)]]],
+    [204, [[RECEIPT_FIELD, EXPECTED.slice(1)]]],
+    [204, [[RECEIPT_FIELD, '']]],
+    [204, [...proven, ...proven]],
+    [200, proven],
+    [205, proven],
+    [304, proven],
+    [502, proven],
+  ] as [number, [string, string][]][])
+    assert.equal(verdictOf(reply(status, '', fields), EXPECTED).kind, 'error', `${status} ${JSON.stringify(fields)}`);
+});
+
+test('what a scanner says of itself is a block, an error in disguise or unknown', () => {
+  const rows: [number, string, 'block' | 'error'][] = [
+    [403, 'blocked: request body contains secret: AWS Access ID, AWS Access ID', 'block'],
+    [403, 'blocked: request header contains secret', 'block'],
+    [403, 'blocked: domain blocked: a.test matches a.test', 'block'],
+    [403, 'blocked: request body uses Content-Encoding "gzip"; compressed bodies cannot be scanned for secrets', 'block'],
+    [403, 'blocked: invalid JSON body', 'block'],
+    [403, 'blocked: SSRF blocked: a.test resolves to internal IP 10.0.0.1', 'block'],
+    [403, 'blocked: session escalation level critical', 'block'],
+    [403, 'airlock: airlock: drain tier blocks all traffic', 'block'],
+    [403, 'session anomaly: 2 new domains in 5m window (threshold: 2)', 'block'],
+    [403, 'blocked by request policy: x', 'block'],
+    [429, 'blocked: rate limit exceeded for a.test', 'block'],
+    [403, 'blocked: error reading request body: unexpected EOF', 'error'],
+    [403, 'blocked: SSRF check failed: DNS resolution error for a.test: x', 'error'],
+    [403, 'blocked: request context cancelled', 'error'],
+    [403, 'blocked: request context unavailable', 'error'],
+    [403, 'blocked: response read error', 'error'],
+    [403, 'blocked: response contains injection', 'error'],
+    [403, 'blocked: compressed response cannot be scanned', 'error'],
+    [403, 'blocked: compressed sse_stream response cannot be scanned', 'error'],
+    [403, 'blocked: media_policy: audio stripped', 'error'],
+    [403, 'blocked', 'error'],
+    [403, '', 'error'],
+    [403, 'Forbidden', 'error'],
+    [405, 'forward proxy not enabled', 'error'],
+    [405, 'CONNECT not supported', 'error'],
+    [400, '400 Bad Request', 'error'],
+    [417, '', 'error'],
+    [431, '431 Request Header Fields Too Large', 'error'],
+    [501, 'Unsupported transfer encoding', 'error'],
+    [502, 'forward proxy fetch failed', 'error'],
+    [503, 'scanner unavailable during reload', 'error'],
+    [503, 'blocked: x', 'error'],
+    [200, 'blocked: x', 'error'],
+  ];
+  for (const [status, body, kind] of rows) {
+    const verdict = verdictOf(reply(status, `${body}\n`), EXPECTED);
+    assert.equal(verdict.kind, kind, `${status} ${body}`);
+    if (verdict.kind === 'block') assert.equal(verdict.finding, body);
+  }
+});
+
+test('the reason field makes a 403 a block, another type without it does not', () => {
+  const typed = (fields: [string, string][]) => verdictOf(reply(403, 'blocked: x', fields), EXPECTED).kind;
+  assert.equal(typed([['Content-Type', 'text/html']]), 'error');
+  assert.equal(typed([]), 'error');
+  assert.equal(typed([['Content-Type', 'text/plainer']]), 'error');
+  assert.equal(typed([['X-Pipelock-Block-Reason', 'dlp']]), 'block');
+  assert.equal(verdictOf(reply(403, '', [['x-pipelock-block-reason', 'dlp']]), EXPECTED).kind, 'block');
+  assert.equal(verdictOf(reply(502, '', [['x-pipelock-block-reason', 'dlp']]), EXPECTED).kind, 'error');
+});
+
+test('a reply to HEAD has no body: 403 as plain text is a block without a finding', () => {
+  assert.equal(verdictOf({ ...reply(403), bodiless: true }, EXPECTED).kind, 'block');
+  assert.equal(verdictOf({ ...reply(429), bodiless: true }, EXPECTED).kind, 'error');
+  assert.equal(verdictOf({ ...reply(403, '', []), bodiless: true }, EXPECTED).kind, 'error');
+});
+
+test('whatever a reply holds, it is an allow only with status 204 and the receipt', () => {
+  const field = fc.tuple(
+    fc.constantFrom('content-type', RECEIPT_FIELD, 'X-Bottle-Receipt', 'x-pipelock-block-reason', 'server'),
+    fc.oneof(fc.string(), fc.constantFrom(EXPECTED, 'text/plain', EXPECTED.toUpperCase())),
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.constantFrom(200, 204, 403, 429, 503), fc.integer({ min: 100, max: 999 })),
+      fc.array(field, { maxLength: 4 }),
+      fc.oneof(fc.string(), fc.constantFrom('blocked: x', 'airlock: y')),
+      fc.boolean(),
+      (status, fields, body, bodiless) => {
+        const verdict = verdictOf({ status, fields, body: Buffer.from(body), bodiless }, EXPECTED);
+        const receipts = fields.filter(([name]) => name.toLowerCase() === RECEIPT_FIELD);
+        const proven = status === 204 && receipts.length === 1 && receipts[0]?.[1] === EXPECTED;
+        assert.equal(verdict.kind === 'allow', proven);
+        if (verdict.kind === 'block') {
+          assert.ok(status === 403 || status === 429);
+          assert.match(verdict.finding, /^[\x20-\x7e]{0,310}$/);
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
+test('a line is passed on as printable ASCII, bounded and alone', () => {
+  assert.equal(sanitise('blocked: \x1b[31mred\u00e9\nsecond'), 'blocked: ?[31mred?');
+  assert.equal(sanitise(`blocked: ${'x'.repeat(1000)}`).length, 300);
+});

@@ -57,7 +57,11 @@ async function run(w: World) {
     log.push('read');
     act(w.unit, undefined);
     if (w.unit === 'none') return;
-    yield w.unit === 'unit' ? unit : w.unit === 'gone' ? { kind: 'gone' } : { kind: 'refused', status: 413, reason: 'x' };
+    yield w.unit === 'unit'
+      ? unit
+      : w.unit === 'gone'
+        ? { kind: 'gone' }
+        : { kind: 'refused', status: 413, reason: 'x' };
   }
   const client: Client = {
     head: { method: 'POST', target: { scheme: 'https', host, port: 443 }, path: '/', fields: [] },

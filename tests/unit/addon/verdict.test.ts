@@ -6,7 +6,11 @@ import { type Reply, sanitise, verdictOf } from '../../../addon/verdict.ts';
 
 const EXPECTED = 'a'.repeat(64);
 
-function reply(status: number, body = '', fields: [string, string][] = [['Content-Type', 'text/plain; charset=utf-8']]): Reply {
+function reply(
+  status: number,
+  body = '',
+  fields: [string, string][] = [['Content-Type', 'text/plain; charset=utf-8']],
+): Reply {
   return { status, fields, body: Buffer.from(body), bodiless: false };
 }
 
@@ -32,7 +36,11 @@ test('what a scanner says of itself is a block, an error in disguise or unknown'
     [403, 'blocked: request body contains secret: AWS Access ID, AWS Access ID', 'block'],
     [403, 'blocked: request header contains secret', 'block'],
     [403, 'blocked: domain blocked: a.test matches a.test', 'block'],
-    [403, 'blocked: request body uses Content-Encoding "gzip"; compressed bodies cannot be scanned for secrets', 'block'],
+    [
+      403,
+      'blocked: request body uses Content-Encoding "gzip"; compressed bodies cannot be scanned for secrets',
+      'block',
+    ],
     [403, 'blocked: invalid JSON body', 'block'],
     [403, 'blocked: SSRF blocked: a.test resolves to internal IP 10.0.0.1', 'block'],
     [403, 'blocked: session escalation level critical', 'block'],

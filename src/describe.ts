@@ -11,8 +11,21 @@ import {
 /** Ends with a newline. The JSON follows `planSchema`, with secret values as `<set>`. */
 export function describe(plan: LaunchPlan, format: 'text' | 'json'): string {
   return format === 'json'
-    ? `${JSON.stringify(planSchema.parse(withoutSecrets(plan)), null, 2)}\n`
+    ? `${JSON.stringify(planSchema.parse(withoutSecrets(plan)), null, 2)
+        .split('\n')
+        .map(visible)
+        .join('\n')}\n`
     : describeText(plan);
+}
+
+/** An agent may have written the manifest: nothing in it moves the cursor of whoever reads the plan, or hides from them. */
+function visible(line: string): string {
+  return line.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
 }
 
 function withoutSecrets(plan: LaunchPlan): LaunchPlan {
@@ -50,19 +63,24 @@ function describeText(plan: LaunchPlan): string {
       ? [`  further roots for upstream TLS: ${plan.egress.upstream_ca.join(', ')}`]
       : []),
     '  TLS is opened with a CA that is made at the launch and lives in memory only',
-    `scanner\n  ${plan.scanner.kind}; no finding towards its own issuer: ${[...new Set(plan.config.scanner.own_credentials.map(({ issuer }) => issuer))].join(', ')}`,
+    'scanner',
+    `  ${plan.scanner.kind}; no finding towards its own issuer: ${[...new Set(plan.config.scanner.own_credentials.map(({ issuer }) => issuer))].join(', ')}`,
     'trust',
     ...plan.trust.files.map((file) => `  ${file}`),
     'known at the launch only',
     ...Object.entries(plan.late_bound).map(([name, why]) => `  ${name}: ${why}`),
-  ].join('\n')}\n`;
+  ]
+    .map(visible)
+    .join('\n')}\n`;
 }
 
 function describeContainer(spec: ContainerSpec): string[] {
   const { hardening, limits } = spec;
+  const command = [...(spec.entrypoint ?? []), ...(spec.command ?? []).map(printed)];
   return [
     `  ${spec.name}`,
-    ...(spec.command ? [`    command: ${[...(spec.entrypoint ?? []), ...spec.command.map(printed)].join(' ')}`] : []),
+    `    command: ${command.join(' ') || "the image's"}`,
+    ...(spec.workdir === null ? [] : [`    folder: ${spec.workdir}`]),
     `    user: ${spec.user === null ? "the image's" : printed(spec.user)}`,
     `    network: ${describeNetwork(spec.network)}`,
     ...spec.mounts.map((mount) => `    mount: ${describeMount(mount)}`),

@@ -153,7 +153,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     trust: { files: [CERTIFICATE_FILE, BUNDLE_FILE], variables, update_ca_certificates: true },
     home,
     agent_user: user,
-    late_bound: lateBound(agent, manifest.egress.networks.length > 0),
+    late_bound: lateBound(agent, user, manifest.egress.networks.length > 0),
     notes: notes(loaded),
   };
 }
@@ -218,7 +218,10 @@ function readPolicy(allow: readonly string[], allowPrivate: readonly string[]): 
 
 function agentEnv({ manifest, secrets }: LoadedManifest): ContainerSpec['env'] {
   return Object.fromEntries(
-    Object.entries(manifest.agent.env).map(([name, value]) => [name, name in secrets ? late(`env.${name}`) : value]),
+    Object.entries(manifest.agent.env).map(([name, value]) => [
+      name,
+      Object.hasOwn(secrets, name) ? late(`env.${name}`) : value,
+    ]),
   );
 }
 
@@ -228,7 +231,7 @@ function agentUser({ manifest, mounts }: LoadedManifest): LaunchPlan['agent_user
   return writable ? { kind: 'owner-if-root', ...writable.owner, source: writable.real } : { kind: 'image' };
 }
 
-function lateBound(agent: ContainerSpec, joins: boolean): Record<string, string> {
+function lateBound(agent: ContainerSpec, user: LaunchPlan['agent_user'], joins: boolean): Record<string, string> {
   const secrets = Object.values(agent.env).flatMap((value) => (typeof value === 'string' ? [] : [value.late]));
   return {
     'address.bump': "the sidecar's address on the agent's network: follows from subnet.agent",
@@ -239,8 +242,11 @@ function lateBound(agent: ContainerSpec, joins: boolean): Record<string, string>
     'session.key': 'random, 32 bytes, in memory only: receipts are made with it',
     'subnet.agent': 'a free subnet, found when the network is made',
     'subnet.egress': 'a free subnet, found when the network is made',
-    ...(typeof agent.user === 'object' && agent.user !== null
-      ? { 'user.agent': 'see agent_user: depends on the image' }
+    ...(user.kind === 'image' ? { 'user.agent': "the image's own user" } : {}),
+    ...(user.kind === 'owner-if-root'
+      ? {
+          'user.agent': `the image's own user; if that is root, ${user.uid}:${user.gid}, the owner of ${user.source}`,
+        }
       : {}),
     ...Object.fromEntries(secrets.map((name) => [name, 'from your environment, secret'])),
   };

@@ -63,7 +63,7 @@ test('leaves are accepted by openssl in strict mode, for their host only', () =>
     const verify = (flag: string, value: string) => spawnSync('openssl', [...purpose, flag, value, leaf]);
     const flag = kind === 'name' ? '-verify_hostname' : '-verify_ip';
     const good = verify(flag, text);
-    assert.equal(good.status, 0, `${name}: ${good.stderr}`);
+    assert.equal(good.status, 0, `${name}: ${good.stderr.toString()}`);
     assert.notEqual(verify('-verify_hostname', 'evil.test').status, 0);
   }
 });

@@ -47,6 +47,8 @@ const debug = debuglog('bottle-session');
 /** Milliseconds that the agent has to end after a signal, and the sidecar after its lifeline has. */
 const AGENT_GRACE_MS = 10_000;
 const SIDECAR_GRACE_MS = 3_000;
+/** Within so many milliseconds after its last process, an agent's end is known. */
+const AFTER_END_MS = 2_000;
 /** A second signal within so many milliseconds ends everything at once. */
 const IMPATIENT_MS = 1_000;
 
@@ -69,15 +71,17 @@ export class Session implements AsyncDisposable {
     using scope = new DisposableStack();
     checkMounts();
     const ended = container.wait();
-    const output = attachment.pipe(caller.stdin, caller.stdout, caller.stderr);
+    const output = attachment.pipe(caller.stdin, caller.stdout, caller.stderr).catch(forgiveBrokenPipe);
+    // Both are waited for below; if the start itself fails, their failing too is no news.
+    for (const promise of [ended, output]) promise.catch((error: unknown) => debug('%o', error));
     scope.use(this.#endOnBrokenPipe(caller.stdout));
     if (terminal && caller.terminal) scope.use(caller.terminal.raw());
     await container.start(AbortSignal.timeout(60_000));
     scope.use(this.#forwardSignals(caller));
     if (terminal && caller.terminal) scope.use(this.#followSize(caller.terminal));
     this.#watchSupports();
-    const followers = this.#follow(provisioners, checkMounts);
-    const [status] = await Promise.all([Promise.race([ended, followers]), output]);
+    const followers = this.#follow(provisioners, checkMounts, ended);
+    const [status] = await Promise.all([followers, output]);
     return { status, lost: [...this.#lost] };
   }
 
@@ -125,16 +129,23 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Resolves never: a failure of trust, or a mount that was exchanged, ends the agent. */
-  async #follow(provisioners: readonly ReadyProvisioner[], checkMounts: () => void): Promise<never> {
+  /** Resolves with the agent's status. A failure of trust, or a mount that was exchanged, ends the agent. */
+  async #follow(
+    provisioners: readonly ReadyProvisioner[],
+    checkMounts: () => void,
+    ended: Promise<number>,
+  ): Promise<number> {
     try {
       checkMounts();
       await Promise.all(provisioners.map(async ({ follow }) => follow?.(this.#parts.container)));
     } catch (error) {
+      // What runs beside an agent goes with it, and the engine may say so before it says that the agent has ended.
+      const status = await Promise.race([ended, delay(AFTER_END_MS, undefined, { ref: false })]);
+      if (status !== undefined) return status;
       this.#send('SIGKILL');
       throw error;
     }
-    return new Promise<never>(() => {});
+    return ended;
   }
 
   /** A signal that finds the agent ended already is of no use to anyone. */
@@ -159,4 +170,9 @@ export class Session implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.owned.disposeAsync();
   }
+}
+
+/** The reader of our output may go before the agent does. */
+function forgiveBrokenPipe(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error;
 }

@@ -23,6 +23,6 @@ export interface Provisioner {
 export interface ReadyProvisioner {
   /** What to put in before the first instruction. */
   files(context: ProvisionContext): readonly FileEntry[];
-  /** Runs beside the agent's first steps. */
+  /** Runs beside the agent's first steps; an agent that ends first takes it along, which is no failure. */
   readonly follow?: (agent: Container) => Promise<void>;
 }

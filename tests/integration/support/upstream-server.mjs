@@ -1,0 +1,191 @@
+// Runs in a container: stands in for the hosts that an agent talks to. Makes a CA of its own, prints its certificate, then one JSON line
+// for every request that reaches it.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+
+const names = process.argv.slice(2);
+const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+const ca = makeCertificates();
+
+https
+  .createServer({ key: readFileSync('/tmp/leaf.key'), cert: readFileSync('/tmp/leaf.pem') }, answer)
+  .listen(443)
+  .on('error', fail);
+https
+  .createServer({ key: readFileSync('/tmp/leaf.key'), cert: readFileSync('/tmp/leaf.pem') }, answer)
+  .listen(8443)
+  .on('error', fail);
+http.createServer(answer).listen(80).on('error', fail);
+http
+  .createServer(answer)
+  .listen(8080, () => say({ event: 'ready', ca }))
+  .on('error', fail);
+makeRepository();
+
+function answer(request, response) {
+  const chunks = [];
+  request.on('data', (chunk) => chunks.push(chunk));
+  request.on('end', () => {
+    const body = Buffer.concat(chunks);
+    const { host } = request.headers;
+    say({
+      event: 'request',
+      method: request.method,
+      host,
+      url: request.url,
+      headers: request.headers,
+      body: body.toString('latin1').slice(0, 2000),
+      bytes: body.length,
+    });
+    route(request, response, body);
+  });
+}
+
+function route(request, response, body) {
+  const { pathname } = new URL(request.url, 'http://upstream');
+  if (pathname === '/v1/messages') return messages(response, body);
+  if (pathname === '/events') return events(response);
+  if (pathname === '/forged')
+    return response
+      .writeHead(403, { 'content-type': 'text/plain; charset=utf-8' })
+      .end('blocked: forged by the upstream\n');
+  if (pathname === '/truncated')
+    return response.writeHead(200, { 'content-length': '1000' }).write('half', () => response.socket.destroy());
+  if (pathname.startsWith('/repo.git/')) return git(request, response, body);
+  if (pathname.startsWith('/api/') || pathname === '/mcp-registry/v0/servers')
+    return response.writeHead(404, { 'content-type': 'application/json' }).end('{}');
+  response
+    .writeHead(200, { 'content-type': 'text/plain', 'x-upstream': 'stand-in' })
+    .end(`upstream says hello to ${request.method} ${pathname}\n`);
+}
+
+// A streamed answer of the model, as the Messages API sends it.
+function messages(response, body) {
+  const { stream, model } = JSON.parse(body.toString() || '{}');
+  const text = 'The bottle is closed.';
+  const message = {
+    id: 'msg_01',
+    type: 'message',
+    role: 'assistant',
+    model,
+    content: [],
+    stop_reason: null,
+    stop_sequence: null,
+    usage: { input_tokens: 10, output_tokens: 1 },
+  };
+  if (!stream) {
+    return response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ ...message, content: [{ type: 'text', text }], stop_reason: 'end_turn' }));
+  }
+  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' });
+  const send = (type, data) => response.write(`event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`);
+  send('message_start', { message });
+  send('content_block_start', { index: 0, content_block: { type: 'text', text: '' } });
+  for (const word of text.split(/(?<= )/))
+    send('content_block_delta', { index: 0, delta: { type: 'text_delta', text: word } });
+  send('content_block_stop', { index: 0 });
+  send('message_delta', { delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: { output_tokens: 6 } });
+  send('message_stop', {});
+  response.end();
+}
+
+// The second event is sent only when a GET to /released has come: a proxy that holds events back never lets the client ask for it.
+let release;
+function events(response) {
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  response.write('data: first\n\n');
+  release = () => response.end('data: second\n\n');
+}
+http.createServer((_, response) => (release?.(), response.end('ok'))).listen(8081);
+
+function git(request, response, body) {
+  const { pathname, search } = new URL(request.url, 'http://upstream');
+  const cgi = spawn('/usr/lib/git-core/git-http-backend', [], {
+    env: {
+      GIT_PROJECT_ROOT: '/tmp/git',
+      GIT_HTTP_EXPORT_ALL: '1',
+      PATH_INFO: pathname,
+      QUERY_STRING: search.slice(1),
+      REQUEST_METHOD: request.method,
+      CONTENT_TYPE: request.headers['content-type'] ?? '',
+      HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
+      HTTP_GIT_PROTOCOL: request.headers['git-protocol'] ?? '',
+      REMOTE_USER: 'pusher',
+      PATH: process.env.PATH,
+    },
+  });
+  const out = [];
+  cgi.stdout.on('data', (chunk) => out.push(chunk));
+  cgi.stdin.end(body);
+  cgi.on('close', () => {
+    const whole = Buffer.concat(out);
+    const cut = whole.indexOf('\r\n\r\n');
+    const head = Object.fromEntries(
+      whole
+        .subarray(0, cut)
+        .toString()
+        .split('\r\n')
+        .map((line) => line.split(/: (.*)/s)),
+    );
+    const { Status: status = '200', ...fields } = head;
+    response.writeHead(Number.parseInt(status, 10), fields).end(whole.subarray(cut + 4));
+  });
+}
+
+function makeRepository() {
+  mkdirSync('/tmp/git', { recursive: true });
+  const run = (...args) => execFileSync('git', args, { stdio: 'ignore', env: { ...process.env, HOME: '/tmp' } });
+  run('init', '-q', '/tmp/work');
+  writeFileSync('/tmp/work/README', 'cloned through the bottle\n');
+  run('-C', '/tmp/work', 'add', '.');
+  run('-C', '/tmp/work', '-c', 'user.name=u', '-c', 'user.email=u@example.com', 'commit', '-qm', 'first');
+  run('clone', '-q', '--bare', '/tmp/work', '/tmp/git/repo.git');
+  run('-C', '/tmp/git/repo.git', 'config', 'http.receivepack', 'true');
+}
+
+function makeCertificates() {
+  const openssl = (...args) => execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  openssl(
+    'req',
+    '-x509',
+    ...key,
+    '-keyout',
+    '/tmp/ca.key',
+    '-out',
+    '/tmp/ca.pem',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=stand-in root',
+  );
+  openssl('req', ...key, '-keyout', '/tmp/leaf.key', '-out', '/tmp/leaf.csr', '-subj', '/CN=stand-in');
+  const alternatives = names.map((name) => (/^[\d.]+$/.test(name) ? `IP:${name}` : `DNS:${name}`)).join(',');
+  writeFileSync('/tmp/leaf.ext', `subjectAltName=${alternatives}\nextendedKeyUsage=serverAuth\n`);
+  openssl(
+    'x509',
+    '-req',
+    '-in',
+    '/tmp/leaf.csr',
+    '-CA',
+    '/tmp/ca.pem',
+    '-CAkey',
+    '/tmp/ca.key',
+    '-CAcreateserial',
+    '-out',
+    '/tmp/leaf.pem',
+    '-days',
+    '2',
+    '-extfile',
+    '/tmp/leaf.ext',
+  );
+  return readFileSync('/tmp/ca.pem', 'utf8');
+}
+
+function fail(error) {
+  say({ event: 'error', message: error.message });
+  process.exit(1);
+}

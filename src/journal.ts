@@ -1,5 +1,6 @@
 /** Reads a journal, and says in a few lines what was refused in it. */
 import { type JournalLine, journalLineSchema, type Outcome } from '../contracts/exchange.ts';
+import { DEFAULT_PORTS, formatRule } from '../contracts/policy.ts';
 
 /** The lines that can be read; a last line that a kill cut off is left out. */
 export function readJournal(text: string): JournalLine[] {
@@ -35,7 +36,7 @@ function describeRefusal(host: string, port: number, outcome: Outcome): string |
     case 'denied':
       return outcome.rule.includes('allow_private')
         ? `denied {}: ${host} (${outcome.rule})`
-        : `denied {}: ${host}; to allow it: egress.allow: [${JSON.stringify(port === 443 || port === 80 ? host : `${host}:${port}`)}]`;
+        : `denied {}: ${host}; to allow it: egress.allow: [${JSON.stringify(ruleFor(host, port))}]`;
     case 'blocked':
       return `blocked {}: ${host} (${outcome.finding})`;
     case 'refused':
@@ -43,6 +44,12 @@ function describeRefusal(host: string, port: number, outcome: Outcome): string |
     case 'failed':
       return `failed {}: ${host} (${outcome.stage}: ${outcome.cause})`;
   }
+}
+
+/** The rule that would allow it, as a user writes it. */
+function ruleFor(host: string, port: number): string {
+  const ports = DEFAULT_PORTS.some((usual) => usual === port) ? [...DEFAULT_PORTS] : [port];
+  return formatRule({ match: 'exact', host, ports });
 }
 
 function parseJson(line: string): unknown {

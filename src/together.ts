@@ -15,9 +15,16 @@ export class Together implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const thing of this.#quick.splice(0)) thing[Symbol.dispose]();
+    const errors: unknown[] = [];
+    for (const thing of this.#quick.splice(0)) {
+      try {
+        thing[Symbol.dispose]();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
     const ends = await Promise.allSettled(this.#slow.splice(0).map((thing) => thing[Symbol.asyncDispose]()));
-    const errors = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
+    errors.push(...ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : [])));
     if (errors.length > 0)
       throw errors.length === 1 ? errors[0] : new AggregateError(errors, 'several things could not be removed');
   }

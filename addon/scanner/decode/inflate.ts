@@ -1,0 +1,94 @@
+/** Compressed texts: those that a header declares, which must decode, and those that only look like it, which may not. */
+import {
+  brotliDecompressSync,
+  gunzipSync,
+  inflateRawSync,
+  inflateSync,
+  zstdDecompressSync,
+  constants,
+} from 'node:zlib';
+import { MAX_INFLATED_BYTES, type Work } from '../work.ts';
+
+export type Decoded =
+  | { readonly kind: 'decoded'; readonly body: Buffer }
+  | { readonly kind: 'unscannable'; readonly reason: string };
+
+/** Codings that one body may be wrapped in. */
+const MAX_CODINGS = 3;
+
+/** Undoes what Content-Encoding says, last coding first (RFC 9110 section 8.4). */
+export function decodeContent(body: Buffer, encodings: readonly string[], work: Work): Decoded {
+  const codings = encodings
+    .join(',')
+    .split(',')
+    .map((coding) => coding.trim().toLowerCase())
+    .filter((coding) => coding !== '' && coding !== 'identity');
+  if (body.length === 0) return { kind: 'decoded', body };
+  if (codings.length > MAX_CODINGS)
+    return unscannable('is wrapped in too many Content-Encodings; it cannot be scanned for secrets');
+  let decoded = body;
+  for (const coding of codings.toReversed()) {
+    const decoder = DECODERS[coding];
+    if (!decoder)
+      return unscannable('uses an unknown Content-Encoding; compressed bodies cannot be scanned for secrets');
+    try {
+      decoded = decoder(decoded, MAX_INFLATED_BYTES);
+    } catch (error) {
+      return unscannable(
+        isTooLarge(error)
+          ? `exceeds max_body_bytes (${MAX_INFLATED_BYTES}) when it is decompressed`
+          : 'does not decode as its Content-Encoding says; it cannot be scanned for secrets',
+      );
+    }
+    if (!work.inflated(decoded.length)) return unscannable(work.exhausted ?? '');
+  }
+  return { kind: 'decoded', body: decoded };
+}
+
+/** Opens what begins like gzip, zlib or zstd at this place. A text that is cut off gives what there is of it. */
+export function openCompressed(bytes: Buffer, work: Work): Buffer | undefined {
+  if (!work.tryInflation()) return undefined;
+  const open = bytes[0] === 0x1f ? gunzipPart : bytes[0] === 0x28 ? zstdPart : inflatePart;
+  try {
+    const opened = open(bytes, Math.max(1, work.inflatable));
+    return work.inflated(opened.length) ? opened : undefined;
+  } catch (error) {
+    // Random bytes look compressed now and then; what does not decode is not.
+    if (isTooLarge(error)) work.inflated(MAX_INFLATED_BYTES + 1);
+    return undefined;
+  }
+}
+
+type Decoder = (bytes: Buffer, limit: number) => Buffer;
+
+const DECODERS: Readonly<Record<string, Decoder>> = {
+  gzip: (bytes, limit) => gunzipSync(bytes, { maxOutputLength: limit }),
+  'x-gzip': (bytes, limit) => gunzipSync(bytes, { maxOutputLength: limit }),
+  deflate: inflateEither,
+  br: (bytes, limit) => brotliDecompressSync(bytes, { maxOutputLength: limit }),
+  zstd: (bytes, limit) => zstdDecompressSync(bytes, { maxOutputLength: limit }),
+};
+
+/** "deflate" is zlib by the RFC and raw by the practice of some clients. */
+function inflateEither(bytes: Buffer, limit: number): Buffer {
+  try {
+    return inflateSync(bytes, { maxOutputLength: limit });
+  } catch (error) {
+    if (isTooLarge(error)) throw error;
+    return inflateRawSync(bytes, { maxOutputLength: limit });
+  }
+}
+
+const partial = { finishFlush: constants.Z_SYNC_FLUSH };
+const gunzipPart: Decoder = (bytes, limit) => gunzipSync(bytes, { ...partial, maxOutputLength: limit });
+const inflatePart: Decoder = (bytes, limit) => inflateSync(bytes, { ...partial, maxOutputLength: limit });
+const zstdPart: Decoder = (bytes, limit) =>
+  zstdDecompressSync(bytes, { finishFlush: constants.ZSTD_e_flush, maxOutputLength: limit });
+
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
+}
+
+function unscannable(reason: string): Decoded {
+  return { kind: 'unscannable', reason };
+}

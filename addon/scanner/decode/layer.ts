@@ -1,0 +1,31 @@
+/**
+ * One layer deeper: everything that some decoder makes of a text, put together as one text. A layer holds the result of every
+ * decoder at once, so layers are a chain and not a tree, and any nesting of decoders is found by walking it.
+ */
+import type { Work } from '../work.ts';
+import { unescape } from './escapes.ts';
+import { openCompressed } from './inflate.ts';
+import { decodeRuns } from './runs.ts';
+import { Sink } from './sink.ts';
+import { narrow } from './utf16.ts';
+
+const GZIP = Buffer.of(0x1f, 0x8b, 8);
+const ZSTD = Buffer.of(0x28, 0xb5, 0x2f, 0xfd);
+
+/** Empty when there is nothing to decode. */
+export function nextLayer(bytes: Buffer, work: Work): Buffer {
+  const sink = new Sink();
+  const open = (compressed: Buffer) => {
+    const opened = openCompressed(compressed, work);
+    if (opened === undefined) return;
+    sink.copy(opened, 0, opened.length);
+    sink.separate();
+  };
+  unescape(bytes, sink);
+  decodeRuns(bytes, sink, open);
+  narrow(bytes, sink);
+  for (const magic of [GZIP, ZSTD])
+    for (let at = bytes.indexOf(magic); at >= 0 && work.exhausted === undefined; at = bytes.indexOf(magic, at + 1))
+      open(bytes.subarray(at));
+  return sink.take();
+}

@@ -1,0 +1,50 @@
+/** The bound on one scan. Everything that a request can make large is paid for here, so no input costs more than this. */
+
+/** Bytes that are looked at, over all layers of decoding. A body of the largest size with all its copies stays below. */
+export const MAX_SCANNED_BYTES = 512 * 1024 * 1024;
+/** Bytes that patterns are tried on, over all windows. Source code of 1 MB needs about one million. */
+export const MAX_WINDOW_BYTES = 256 * 1024 * 1024;
+/** Bytes that all compressed texts of a request may become. */
+export const MAX_INFLATED_BYTES = 64 * 1024 * 1024;
+/** Places inside a request that look like the beginning of a compressed text and are tried. */
+export const MAX_INFLATIONS = 64;
+
+export class Work {
+  scannedBytes = 0;
+  windowBytes = 0;
+  inflations = 0;
+  inflatedBytes = 0;
+  /** Why the scan was given up, once it was. */
+  exhausted: string | undefined;
+
+  /** Each returns whether the work may be done. */
+  scan(bytes: number): boolean {
+    this.scannedBytes += bytes;
+    return this.scannedBytes <= MAX_SCANNED_BYTES || this.#giveUp('decodes to more than can be scanned');
+  }
+
+  tryWindow(bytes: number): boolean {
+    this.windowBytes += bytes;
+    return this.windowBytes <= MAX_WINDOW_BYTES || this.#giveUp('has more places to look at than can be scanned');
+  }
+
+  tryInflation(): boolean {
+    this.inflations += 1;
+    return this.inflations <= MAX_INFLATIONS || this.#giveUp('holds more compressed parts than can be scanned');
+  }
+
+  /** Bytes that may still come out of compressed texts. */
+  get inflatable(): number {
+    return Math.max(0, MAX_INFLATED_BYTES - this.inflatedBytes);
+  }
+
+  inflated(bytes: number): boolean {
+    this.inflatedBytes += bytes;
+    return this.inflatedBytes <= MAX_INFLATED_BYTES || this.#giveUp('decompresses to more than can be scanned');
+  }
+
+  #giveUp(why: string): boolean {
+    this.exhausted ??= why;
+    return false;
+  }
+}

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Dispatcher, Pool } from 'undici';
 import UndiciPool from 'undici/lib/dispatcher/pool.js';
-import { hostInUrl } from '../contracts/host.ts';
+import type { Host } from '../contracts/host.ts';
 import { HEAD_BYTES, SCAN_CONNECTIONS, SCAN_MS, SCAN_MS_PER_MB, SCAN_QUEUE, SCAN_REPLY_BYTES } from './limits.ts';
 import type { Field, RequestHead, Unit } from './message.ts';
 import { NONCE_FIELD, PART_FIELD, receiptOf, type ScannedPart, sha256 } from './receipt.ts';
@@ -72,13 +72,22 @@ export function* parts(id: string, head: RequestHead, unit: Unit): Iterable<Scan
     count: 1,
     method: head.method,
     // Scheme and port are in the journal: a network scanner's every name and port is the sink's.
-    url: `http://${hostInUrl(head.target.host)}${head.path}`,
+    url: `http://${scanHost(head.target.host)}${head.path}`,
     // The exchange's id in a field that pipelock writes into every line of its log.
     fields: [...head.fields, ['X-Pipelock-Agent', id]],
     trailers: unit.trailers,
     bodySha256: sha256(body),
     body,
   };
+}
+
+/**
+ * The host as the scanner sees it. An address gets a name: whether it may be dialled is decided by policy and `allow_private`, and a
+ * scanner that is a forward proxy would refuse it (private) or try to dial it past its only resolver (public, 10 s).
+ */
+export function scanHost(host: Host): string {
+  if (host.kind === 'name') return host.text;
+  return `ip-${host.text.replace(/::$/, '::0').replaceAll(/[.:]/g, '-')}.literal.invalid`;
 }
 
 /** Milliseconds. */

@@ -1,4 +1,5 @@
 /** Makes what the plan says, in order, and owns it from the moment that it exists. */
+import { debuglog } from 'node:util';
 import type { ContainerSpec, ImageSpec, LaunchPlan, NetworkSpec, VolumeSpec } from '../contracts/plan.ts';
 import { HEARTBEAT_MS, type ReadyLine, readyLineSchema } from '../contracts/sidecar.ts';
 import type { Backend, Bound, Container, Image, Lifeline, Network, Progress, SessionId, Volume } from './backend.ts';
@@ -7,6 +8,8 @@ import { BottleError, Cancelled, LaunchError } from './errors.ts';
 import type { Provisioner, ReadyProvisioner } from './provision/provisioner.ts';
 import { Session } from './session.ts';
 import { Together } from './together.ts';
+
+const debug = debuglog('bottle-launch');
 
 /** What a launch is given besides the plan. */
 export interface LaunchInput {
@@ -236,8 +239,11 @@ function agentUser({ agent_user: wish }: LaunchPlan, image: Image, say: LaunchIn
 
 /** Names the stage of whatever fails in it, with the last lines of the container's log. */
 async function stage<T>(name: string, container: Container | undefined, work: () => Promise<T>): Promise<T> {
+  const began = performance.now();
   try {
-    return await work();
+    const result = await work();
+    debug('%s: %d ms, from %d', name, Math.round(performance.now() - began), Math.round(began));
+    return result;
   } catch (error) {
     if (error instanceof BottleError && !container) throw error;
     const log = container

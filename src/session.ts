@@ -76,12 +76,14 @@ export class Session implements AsyncDisposable {
     for (const promise of [ended, output]) promise.catch((error: unknown) => debug('%o', error));
     scope.use(this.#endOnBrokenPipe(caller.stdout));
     if (terminal && caller.terminal) scope.use(caller.terminal.raw());
+    debug('agent starts at %d', Math.round(performance.now()));
     await container.start(AbortSignal.timeout(60_000));
     scope.use(this.#forwardSignals(caller));
     if (terminal && caller.terminal) scope.use(this.#followSize(caller.terminal));
     this.#watchSupports();
     const followers = this.#follow(provisioners, checkMounts, ended);
     const [status] = await Promise.all([followers, output]);
+    debug('agent ended at %d', Math.round(performance.now()));
     return { status, lost: [...this.#lost] };
   }
 

@@ -41,8 +41,9 @@ export function gather(budget: Budget, expected: number): Gathering {
   let taken = 0;
 
   function grow(needed: number): boolean {
-    const capacity = Math.max(needed, expected, Math.min(store.length * 2, store.length + MAX_STEP));
-    if (!budget.take(capacity - taken)) return false;
+    const roomy = Math.max(needed, expected, Math.min(store.length * 2, store.length + MAX_STEP));
+    const capacity = [roomy, needed].find((bytes) => budget.take(bytes - taken));
+    if (capacity === undefined) return false;
     taken = capacity;
     const larger = Buffer.allocUnsafeSlow(capacity);
     store.copy(larger, 0, 0, size);

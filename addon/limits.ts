@@ -12,8 +12,8 @@ export const BODY_BYTES = 32 * MiB;
 /** Bytes of all request bodies that are held at once. Together with the idle process it stays below a 512 MiB container. */
 export const BUDGET_BYTES = 256 * MiB;
 
-/** Milliseconds in which a request's head must be complete. */
-export const HEAD_MS = 30_000;
+/** Milliseconds in which a request's head must be complete; browsers open connections ahead and keep them idle. */
+export const HEAD_MS = 60_000;
 /** Milliseconds in which a whole request must have arrived: 32 MiB over a slow disk or an image build. */
 export const REQUEST_MS = 300_000;
 /** Milliseconds between two looks at the two limits above. */

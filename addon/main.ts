@@ -17,6 +17,7 @@ lines.on('line', (line) => {
   start(line).catch((error: unknown) => fail(error instanceof Error ? error.message : 'unknown error'));
 });
 lines.on('close', () => (begun ? stop() : fail('standard input ended before the configuration')));
+process.on('uncaughtException', (error) => fail(`unexpected ${error.name}\n${framesOf(error)}`));
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
 
@@ -52,4 +53,10 @@ function stop(): void {
 function fail(why: string): never {
   process.stderr.write(`bump: ${why}\n`);
   process.exit(1);
+}
+
+/** Where it happened, without the message: it may quote what the agent sent. */
+function framesOf(error: Error): string {
+  const lines = error.stack?.split('\n') ?? [];
+  return lines.filter((line) => /^ {4}at /.test(line)).join('\n');
 }

@@ -39,6 +39,7 @@ export interface Surroundings {
   readonly bodyBytes?: number;
   readonly budgetBytes?: number;
   readonly connectMs?: number;
+  readonly headMs?: number;
 }
 
 /** Rejects if a listener cannot be bound or the journal cannot be opened. */
@@ -96,6 +97,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     address: listen.address,
     port: listen.proxy_port,
     gate: listen.gate,
+    ...(around.headMs === undefined ? {} : { headMs: around.headMs }),
     authority,
     refuseTunnel,
     serve(request, response, how) {

@@ -25,6 +25,8 @@ export interface DoorOptions {
   readonly port: number;
   /** The only address that may connect. */
   readonly gate: string;
+  /** Milliseconds for a head; tests shorten it. */
+  readonly headMs?: number;
   readonly authority: Authority;
   /** Why a tunnel to this place is not opened at all, if so. */
   readonly refuseTunnel: (target: Target) => Unforwarded | undefined;
@@ -48,9 +50,9 @@ export function openDoor(options: DoorOptions): Promise<Door> {
   const server = createServer({
     maxHeaderSize: limits.HEAD_BYTES,
     requireHostHeader: false, // checked with the other fields, and answered as they are
-    headersTimeout: limits.HEAD_MS,
-    requestTimeout: limits.REQUEST_MS,
-    connectionsCheckingInterval: limits.REQUEST_CHECK_MS,
+    headersTimeout: options.headMs ?? limits.HEAD_MS,
+    requestTimeout: options.headMs ?? limits.REQUEST_MS,
+    connectionsCheckingInterval: Math.min(limits.REQUEST_CHECK_MS, options.headMs ?? limits.HEAD_MS),
     keepAliveTimeout: limits.CLIENT_IDLE_MS,
     noDelay: true,
   });
@@ -127,6 +129,8 @@ export function openDoor(options: DoorOptions): Promise<Door> {
     const socket = stream as Socket;
     const connection = connections.get(socket);
     if (!connection || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+    // Opened ahead and never used: an answer to no request would be taken for the next one's.
+    if (socket.bytesRead === 0) return void socket.destroy();
     const refusal = unreadable(error.code);
     // Answers that are under way come first: a second head would be taken for a body. A request that is not whole yet tells it.
     if (connection.open.size > 0) connection.malformed.abort(refusal);

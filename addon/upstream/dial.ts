@@ -129,7 +129,10 @@ function secure(raw: Socket, target: Target, context: SecureContext, sessions: M
       ...(session ? { session } : {}),
     });
     const timer = setTimeout(() => fail(`${TIMED_OUT}: no TLS handshake`), UPSTREAM_TLS_MS);
+    let done = false;
     function fail(why: string): void {
+      if (done) return; // later errors are the owner's
+      done = true;
       clearTimeout(timer);
       sessions.delete(key);
       socket.destroy();
@@ -143,6 +146,7 @@ function secure(raw: Socket, target: Target, context: SecureContext, sessions: M
       sessions.set(key, ticket);
     });
     socket.once('secureConnect', () => {
+      done = true;
       clearTimeout(timer);
       resolve(socket);
     });

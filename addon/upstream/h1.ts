@@ -131,11 +131,13 @@ class H1Leg implements Leg, Dispatcher.DispatchHandler {
   }
 
   onRequestSent(): void {
-    this.#onSent?.();
+    // undici has handed all of it to the socket, where a slow upstream may hold it: a large body counts until the answer.
+    if (this.#size <= UNCOUNTED_BYTES) this.#onSent?.();
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, text?: string): void {
     const head = { status, text: text ?? '', fields: responseFields(fieldsOf(controller.rawHeaders)) };
+    this.#onSent?.();
     if (status < 200) {
       if (this.#client) this.#client.inform(head);
       else if (this.#interim.length < 8) this.#interim.push(head);
@@ -149,7 +151,6 @@ class H1Leg implements Leg, Dispatcher.DispatchHandler {
     this.#head = head;
     if (this.#client) this.#client.start(head);
     else controller.pause();
-    this.#onSent?.(); // an early answer: the rest of the body has been taken by undici already
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -196,6 +197,9 @@ class H1Leg implements Leg, Dispatcher.DispatchHandler {
     this.#onEnd?.(told.kind === 'failed' ? { ...told, started: this.#head !== undefined } : told);
   }
 }
+
+/** Bytes that may lie in a socket's buffer without being counted in the budget. */
+const UNCOUNTED_BYTES = 256 * 1024;
 
 function hostField({ scheme, host, port }: Target): string {
   return port === defaultPort(scheme) ? hostInUrl(host) : `${hostInUrl(host)}:${port}`;

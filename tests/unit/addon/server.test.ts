@@ -712,6 +712,47 @@ test('a tunnel that is opened and closed without a byte is nothing to report', a
   assert.deepEqual(own.journal(), []);
 });
 
+test('a head that does not come in time is answered 408, an unused tunnel is closed in silence', async () => {
+  await using own = await rigWith({ around: { headMs: 100 } });
+  const slow = await openTunnel(own, { host: HOST, port });
+  slow.write('GET / HTTP/1.1\r\nHost: ');
+  assert.match(await readHead(slow), /^HTTP\/1\.1 408 [^]*x-bottle-outcome: refused/);
+  const unused = await openTunnel(own, { host: HOST, port });
+  assert.equal(await readAll(unused), '');
+  assert.equal(own.journal().length, 1);
+});
+
+test('a body that does not come in time is answered 408', async () => {
+  await using own = await rigWith({ around: { headMs: 100 } });
+  const slow = await openTunnel(own, { host: HOST, port });
+  slow.write(`POST / HTTP/1.1\r\nHost: ${HOST}:${port}\r\nContent-Length: 10\r\n\r\nhalf`);
+  assert.match(await readHead(slow), /^HTTP\/1\.1 408 /);
+  slow.destroy();
+});
+
+test('what follows a good request and is none does not harm its answer', async () => {
+  const text = await talk(`GET / HTTP/1.1\r\nHost: ${HOST}:${port}\r\n\r\n\x00\x01\x02\r\n\r\n`);
+  assert.match(text, /^HTTP\/1\.1 200 [^]*hello/);
+});
+
+test('a large body counts against the budget until the upstream answers', async () => {
+  let answer: (() => void) | undefined;
+  await using upstream = await makeUpstreamServer(
+    (_, response) => {
+      answer = () => response.end('done');
+    },
+    { ca, host: HOST },
+  );
+  const around = { budgetBytes: 1_000_000 };
+  await using own = await rigWith({ allow: [`${HOST}:${upstream.port}`], around });
+  const request = { host: HOST, port: upstream.port, method: 'POST', body: Buffer.alloc(600_000) };
+  const first = ask(own, request);
+  await eventually(() => assert.ok(answer));
+  assert.equal((await ask(own, request)).status, 503);
+  answer?.();
+  assert.equal((await first).status, 200);
+});
+
 test('half a request and then an end is answered 400', async () => {
   const socket = await connectProxy(rig);
   const all = readAll(socket);

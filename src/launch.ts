@@ -222,6 +222,7 @@ async function runOnce(site: Site, spec: Bound<ContainerSpec>): Promise<void> {
   const container = await makeContainer(site, spec);
   await stage(spec.name, container, async () => {
     const ended = container.wait();
+    ended.catch(() => {}); // it is waited for below; if the start itself fails, that is what is said
     await container.start(site.signal);
     const status = await ended;
     if (status !== 0) throw new LaunchError(spec.name, `ended with status ${status}`);

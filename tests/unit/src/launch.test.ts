@@ -1,0 +1,366 @@
+import assert from 'node:assert/strict';
+import { mock, suite, test } from 'node:test';
+import { BUNDLE_FILE, CERTIFICATE_FILE } from '../../../contracts/variables.ts';
+import {
+  gateConfigSchema,
+  HEARTBEAT_MS,
+  scannerConfigSchema,
+  sidecarConfigSchema,
+} from '../../../contracts/sidecar.ts';
+import { bind } from '../../../src/bind.ts';
+import { launch } from '../../../src/launch.ts';
+import { planLaunch } from '../../../src/plan.ts';
+import type { Provisioner } from '../../../src/provision/provisioner.ts';
+import { FakeBackend, FINGERPRINT, type Script } from '../support/backend.ts';
+import { makeInput, settle } from '../support/launching.ts';
+import { PEM } from '../support/manifests.ts';
+import { builtInPlan, full, fullPlan, loaded } from '../support/plans.ts';
+
+const never = new AbortController().signal;
+const secrets = { TOKEN: 'canary' };
+
+async function launched(script: Script = {}, plan = fullPlan(), own: Parameters<typeof makeInput>[0] = {}) {
+  const backend = new FakeBackend(script);
+  const input = makeInput({ secrets, ...own });
+  const session = await launch(plan, backend, input, never);
+  return { backend, input, session };
+}
+
+suite('a launch', () => {
+  test('makes what the plan says, and nothing else', async () => {
+    const { backend, session } = await launched();
+    await using _ = session;
+    const { containers, networks, volumes } = fullPlan();
+    assert.deepEqual(
+      [...backend.alive.keys()].toSorted(),
+      [
+        ...Object.values(containers).flatMap((spec) => (spec ? [`container ${spec.name}`] : [])),
+        ...networks.map(({ name }) => `network ${name}`),
+        ...volumes.map(({ name }) => `volume ${name}`),
+      ].toSorted(),
+    );
+  });
+
+  test('changes nothing of the plan but what is late-bound', async () => {
+    const { backend, session } = await launched();
+    await using _ = session;
+    const plan = fullPlan();
+    const values = new Map([
+      ['image.sidecar', 'sha256:sidecar'],
+      ['image.agent', 'sha256:some/image'],
+      ['subnet.agent', '10.211.1.0/29'],
+      ['subnet.egress', '10.211.2.0/29'],
+      ['gateway.egress', '10.211.2.1'],
+      ['address.bump', '10.211.1.2'],
+      ['address.gate', '10.211.1.3'],
+      ['session.key', Buffer.alloc(32, 1).toString('base64')],
+      ['env.TOKEN', 'canary'],
+    ]);
+    assert.deepEqual([...values.keys()].toSorted(), Object.keys(plan.late_bound).toSorted());
+    for (const spec of Object.values(plan.containers)) {
+      if (!spec) continue;
+      const expected = { ...bind(spec, values), terminal: 'none' };
+      assert.deepEqual(backend.past.get(spec.name)?.spec, expected, spec.role);
+    }
+    const { bump, gate, scanner } = bind(plan.config, values);
+    for (const [role, config] of Object.entries({ bump, gate, scanner }))
+      assert.deepEqual(JSON.parse(backend.container(role).input[0] ?? ''), config, role);
+  });
+
+  test('hands every container of ours a configuration that follows its schema, as one line', async () => {
+    const { backend, session } = await launched();
+    await using _ = session;
+    for (const [role, schema] of [
+      ['bump', sidecarConfigSchema],
+      ['gate', gateConfigSchema],
+      ['scanner', scannerConfigSchema],
+    ] as const) {
+      const [line = ''] = backend.container(role).input;
+      assert.match(line, /^[^\n]+\n$/);
+      assert.ok(schema.safeParse(JSON.parse(line)).success, role);
+    }
+  });
+
+  test('does not start the agent: it is attached, and waits', async () => {
+    const { backend, session } = await launched();
+    await using _ = session;
+    assert.equal(backend.container('agent').state, 'created');
+    assert.equal(backend.container('agent').attachedTo, 'streams');
+  });
+
+  test('ends with gate, scanner and sidecar ready, the route set and the files in place', async () => {
+    const { backend, session } = await launched({ turns: (n) => n % 5 });
+    await using _ = session;
+    const put = backend.calls.indexOf('put bottle-demo-agent');
+    for (const role of ['gate', 'scanner', 'bump']) {
+      const ready = backend.calls.indexOf(`readyLine bottle-demo-${role}`);
+      assert.ok(ready >= 0 && ready < put, role);
+    }
+    assert.equal(backend.container('route').state, 'ended');
+    assert.equal(backend.calls.at(-1), 'put bottle-demo-agent');
+  });
+
+  test('sets the route once the sidecar is ready, and has joined every network', async () => {
+    const { backend, session } = await launched();
+    await using _ = session;
+    const route = backend.calls.indexOf('start bottle-demo-route');
+    assert.ok(route > backend.calls.indexOf('readyLine bottle-demo-bump'));
+    assert.deepEqual(backend.container('route').spec.command, ['10.211.2.1']);
+  });
+
+  test('attaches every lifeline before it starts the container', async () => {
+    const { backend, session } = await launched();
+    await using _ = session;
+    for (const role of ['gate', 'scanner', 'bump'])
+      assert.ok(
+        backend.calls.indexOf(`lifeline bottle-demo-${role}`) < backend.calls.indexOf(`start bottle-demo-${role}`),
+      );
+  });
+
+  test('begins with everything that can go side by side', async () => {
+    const begun: string[] = [];
+    const open = Promise.withResolvers<void>();
+    const backend = new FakeBackend({ before: (call) => (begun.push(call), open.promise) });
+    const launching = launch(fullPlan(), backend, makeInput({ secrets }), never);
+    await settle();
+    assert.deepEqual(begun.toSorted(), [
+      'createNetwork bottle-demo-agent',
+      'createNetwork bottle-demo-egress',
+      'createVolume bottle-demo-home',
+      'createVolume bottle-demo-journal',
+      'createVolume bottle-demo-scan',
+      'ensureImage sidecar',
+      'ensureImage some/image',
+    ]);
+    open.resolve();
+    await using _ = await launching;
+  });
+
+  test('knows the fingerprint of the CA from the ready line', async () => {
+    const { session } = await launched();
+    await using _ = session;
+    assert.equal(session.fingerprint, FINGERPRINT);
+  });
+
+  test("puts the session's certificate into the agent, beside the image's own roots", async () => {
+    const { backend, session } = await launched();
+    await using _ = session;
+    const placed = new Map(backend.container('agent').placed.map((file) => [file.path, file]));
+    assert.deepEqual(placed.get(CERTIFICATE_FILE), {
+      path: CERTIFICATE_FILE,
+      content: PEM,
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+    });
+    assert.equal(placed.get(BUNDLE_FILE)?.content, `ROOTS\n${PEM.trimEnd()}\n`);
+  });
+
+  test('gives the agent a terminal only where the caller has one', async () => {
+    for (const terminal of [true, false]) {
+      const { backend, session } = await launched({}, fullPlan(), { terminal });
+      await using _ = session;
+      assert.equal(backend.container('agent').attachedTo, terminal ? 'terminal' : 'streams');
+      assert.equal(backend.container('agent').spec.terminal, terminal ? 'caller' : 'none');
+      for (const role of ['gate', 'bump', 'scanner']) assert.equal(backend.container(role).spec.terminal, 'none');
+    }
+  });
+
+  test('has no secret in anything but the environment of the agent', async () => {
+    const { backend, session } = await launched();
+    await using _ = session;
+    for (const { spec, input } of backend.past.values()) {
+      const { env, ...rest } = spec;
+      assert.doesNotMatch(JSON.stringify([rest, input]), /canary/, spec.role);
+      assert.equal(JSON.stringify(env).includes('canary'), spec.role === 'agent');
+    }
+  });
+
+  test('keeps the key of the session out of every specification: it goes by standard input', async () => {
+    const { backend, session } = await launched();
+    await using _ = session;
+    const key = Buffer.alloc(32, 1).toString('base64');
+    for (const { spec, input } of backend.past.values()) {
+      assert.ok(!JSON.stringify(spec).includes(key), spec.role);
+      assert.equal(input.join('').includes(key), ['bump', 'scanner'].includes(spec.role), spec.role);
+    }
+  });
+
+  test('lets the sidecar hear a heartbeat until the session ends', async () => {
+    mock.timers.enable({ apis: ['setInterval'] });
+    try {
+      const { backend, session } = await launched();
+      const bump = backend.container('bump');
+      mock.timers.tick(3 * HEARTBEAT_MS);
+      assert.deepEqual(bump.input.slice(1), ['\n', '\n', '\n']);
+      for (const role of ['gate', 'scanner']) assert.equal(backend.container(role).input.length, 1);
+      await session[Symbol.asyncDispose]();
+      const heard = bump.input.length;
+      mock.timers.tick(3 * HEARTBEAT_MS);
+      assert.equal(bump.input.length, heard);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+});
+
+suite('the agent runs as', () => {
+  const rows: [title: string, agent: object, image: string, user: string, said: number][] = [
+    ['the user of the manifest', { user: '7:8', mounts: [{ source: '.', target: '/w' }] }, '', '7:8', 0],
+    ["the image's user", { mounts: [{ source: '.', target: '/w' }] }, 'node:node', 'node:node', 0],
+    [
+      'the owner of the mount, where the image has none',
+      { mounts: [{ source: '.', target: '/w' }] },
+      '',
+      '1000:1000',
+      1,
+    ],
+    ['the owner of the mount, where it is root', { mounts: [{ source: '.', target: '/w' }] }, 'root', '1000:1000', 1],
+    ['the owner of the mount, where it is 0:0', { mounts: [{ source: '.', target: '/w' }] }, '0:0', '1000:1000', 1],
+    [
+      'the owner of the mount, where it is root:staff',
+      { mounts: [{ source: '.', target: '/w' }] },
+      'root:staff',
+      '1000:1000',
+      1,
+    ],
+    [
+      "the image's user that only begins with root",
+      { mounts: [{ source: '.', target: '/w' }] },
+      'rootless',
+      'rootless',
+      0,
+    ],
+    ['root, where nothing writable is mounted', {}, '', '', 0],
+  ];
+  for (const [title, agent, image, user, said] of rows) {
+    test(title, async () => {
+      const plan = planLaunch(loaded({ version: 1, agent }), { slug: 'demo' });
+      const { backend, input, session } = await launched({ user: image }, plan, { secrets: {} });
+      await using _ = session;
+      assert.equal(backend.container('agent').spec.user, user);
+      assert.equal(input.said.length, said, 'said once, where it is not what the image says');
+    });
+  }
+});
+
+suite('a provisioner that fails', () => {
+  const failing = (need: Provisioner['need']): Provisioner => ({
+    name: 'dotfiles',
+    need,
+    inspect: () => Promise.reject(new Error('no such file')),
+  });
+
+  test('is said and left out, if it is optional', async () => {
+    const { input, session } = await launched({}, fullPlan(), { provisioners: [failing('optional')] });
+    await using _ = session;
+    assert.deepEqual(input.said, ['provision dotfiles: left out (provision dotfiles: no such file)']);
+  });
+
+  test('ends the launch, if it is essential', async () => {
+    const backend = new FakeBackend();
+    const input = makeInput({ secrets, provisioners: [failing('essential')] });
+    await assert.rejects(launch(fullPlan(), backend, input, never), {
+      name: 'LaunchError',
+      message: 'provision dotfiles: no such file',
+    });
+    assert.deepEqual([...backend.alive], []);
+  });
+
+  for (const [file, title] of [
+    [BUNDLE_FILE, 'without a bundle of roots'],
+    ['/usr/sbin/update-ca-certificates', 'without update-ca-certificates'],
+  ] as const) {
+    test(`ends the launch of an image ${title}, and says what to install`, async () => {
+      const backend = new FakeBackend({ files: { [file]: undefined } });
+      await assert.rejects(launch(fullPlan(), backend, makeInput({ secrets }), never), {
+        name: 'LaunchError',
+        stage: 'trust',
+        message: /has no \/.*Install the package ca-certificates/,
+      });
+      assert.deepEqual([...backend.alive], []);
+      assert.equal(backend.container('agent').state, 'gone');
+    });
+  }
+
+  test('puts its files behind those of the provisioners before it', async () => {
+    const file = (path: string): Provisioner => ({
+      name: path,
+      need: 'optional',
+      inspect: async () => {
+        if (path === '/a') await settle();
+        return { files: () => [{ path, content: '', mode: 0o644 }] };
+      },
+    });
+    const { backend, session } = await launched({}, fullPlan(), { provisioners: [file('/a'), file('/b')] });
+    await using _ = session;
+    assert.deepEqual(
+      backend.container('agent').placed.map(({ path }) => path),
+      ['/a', '/b'],
+    );
+  });
+});
+
+suite('a container that does not come up', () => {
+  const rows: [title: string, script: Script, message: RegExp][] = [
+    ['because its ready line is no JSON', { ready: { gate: 'ready' } }, /^bottle-demo-gate: /],
+    [
+      'because its ready line lacks the certificate',
+      { ready: { bump: '{"event":"ready","role":"bump"}' } },
+      /^bottle-demo-bump: /,
+    ],
+    [
+      'because it says that it is another',
+      { ready: { scanner: '{"event":"ready","role":"gate"}' } },
+      /^bottle-demo-scanner: .*said that it is gate/,
+    ],
+  ];
+  for (const [title, script, message] of rows) {
+    test(`ends the launch ${title}`, async () => {
+      const backend = new FakeBackend(script);
+      await assert.rejects(launch(fullPlan(), backend, makeInput({ secrets }), never), {
+        name: 'LaunchError',
+        message,
+      });
+      assert.deepEqual([...backend.alive], []);
+      assert.equal(backend.calls.at(-1), 'sweep demo');
+    });
+  }
+
+  test('is shown with the last lines of its log', async () => {
+    const backend = new FakeBackend({
+      started: (container) => {
+        container.log = Array.from({ length: 20 }, (_, index) => `line ${index}`);
+      },
+      ready: { bump: '{}' },
+    });
+    await assert.rejects(
+      launch(builtInPlan(), backend, makeInput({ secrets: { ANTHROPIC_API_KEY: 'x' } }), never),
+      (error) => {
+        assert.ok(error instanceof Error);
+        const shown = error.message.split('\n').filter((line) => line.startsWith('  | '));
+        assert.deepEqual([shown.length, shown.at(-1)], [10, '  | line 19']);
+        return true;
+      },
+    );
+  });
+
+  test('is shown also where its log cannot be read', async () => {
+    const backend = new FakeBackend({
+      ready: { bump: '{}' },
+      before: (call) => {
+        if (call.startsWith('logs')) throw new Error('gone');
+      },
+    });
+    await assert.rejects(
+      launch(fullPlan(), backend, makeInput({ secrets }), never),
+      /^LaunchError: bottle-demo-bump: .*its log cannot be read/s,
+    );
+  });
+});
+
+test('an environment that lacks a secret of the plan ends the launch before any container is made', async () => {
+  const backend = new FakeBackend();
+  await assert.rejects(launch(planLaunch(full, { slug: 'demo' }), backend, makeInput(), never), /env\.TOKEN/);
+  assert.deepEqual([...backend.alive], []);
+});

@@ -166,6 +166,11 @@ export class World implements AsyncDisposable {
     return path;
   }
 
+  /** A session's name that no other run of the tests has. */
+  slug(name: string): string {
+    return `${name}-${randomBytes(2).toString('hex')}`;
+  }
+
   env(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
     return { ...process.env, XDG_STATE_HOME: this.state, ...extra };
   }
@@ -245,7 +250,7 @@ export async function leftovers(docker: Dockerode, slug: string): Promise<string
 export async function eventually(check: () => Promise<boolean> | boolean, ms = 20_000): Promise<void> {
   const end = Date.now() + ms;
   while (!(await check())) {
-    if (Date.now() > end) throw new Error(`was not so within ${ms} ms: ${check}`);
+    if (Date.now() > end) throw new Error(`was not so within ${ms} ms: ${check.toString()}`);
     await delay(50);
   }
 }

@@ -63,3 +63,8 @@ export class Cancelled extends BottleError {
   override readonly name = 'Cancelled';
   readonly code = 'BOTTLE_CANCELLED';
 }
+
+/** What went wrong first: a teardown that fails because of it, or after it, hides it in a `SuppressedError`. */
+export function firstError(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstError(error.suppressed) : error;
+}

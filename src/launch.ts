@@ -4,7 +4,7 @@ import type { ContainerSpec, ImageSpec, LaunchPlan, NetworkSpec, VolumeSpec } fr
 import { HEARTBEAT_MS, type ReadyLine, readyLineSchema } from '../contracts/sidecar.ts';
 import type { Backend, Bound, Container, Image, Lifeline, Network, Progress, SessionId, Volume } from './backend.ts';
 import { bind } from './bind.ts';
-import { BottleError, Cancelled, LaunchError } from './errors.ts';
+import { BottleError, Cancelled, firstError, LaunchError } from './errors.ts';
 import type { Provisioner, ReadyProvisioner } from './provision/provisioner.ts';
 import { Session } from './session.ts';
 import { Together } from './together.ts';
@@ -43,6 +43,12 @@ export async function launch(
   input: LaunchInput,
   cancel: AbortSignal,
 ): Promise<Session> {
+  return build(plan, backend, input, cancel).catch((error: unknown) => {
+    throw firstError(error);
+  });
+}
+
+async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, cancel: AbortSignal): Promise<Session> {
   await using owned = new AsyncDisposableStack();
   // Deferred first, so run last: it catches what an interrupted create has left without a handle.
   owned.defer(() => backend.sweep(plan.session));

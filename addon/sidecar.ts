@@ -15,7 +15,7 @@ import type { Refusal, Target } from './message.ts';
 import { decide, isTunnelPort } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { connectScanner, type ScannerOptions } from './scan.ts';
-import { addressCheck } from './upstream/address.ts';
+import { addressCheck, refusalOf } from './upstream/address.ts';
 import { makeDial, makeResolve, type Resolve } from './upstream/dial.ts';
 import { makeUpstream } from './upstream/h1.ts';
 
@@ -52,9 +52,10 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     key: Buffer.from(config.key, 'base64'),
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
+  const check = addressCheck(policy.allow_private);
   const upstream = makeUpstream(
     makeDial({
-      check: addressCheck(policy.allow_private),
+      check,
       resolve: around.resolve ?? makeResolve(),
       extraRoots: config.upstream_ca,
       self: { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
@@ -69,7 +70,14 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
       if (!lifeline.isAlive()) return 'the launcher does not answer; requests are served again when it is back';
       return authority.isEnding(new Date()) ? 'the session is too old; restart it (bottle start)' : undefined;
     },
-    decide: (target) => decide(policy, target),
+    decide(target) {
+      const decision = decide(policy, target);
+      if (decision.kind !== 'allow' || target.host.kind === 'name') return decision;
+      const address = check(target.host.text); // names are checked when they are resolved, after the scan
+      return address.kind === 'public'
+        ? decision
+        : { kind: 'deny', why: refusalOf(target.host.text, target.host.text, address.why) };
+    },
     scan: (...request) => scanner.scan(...request),
     journal,
     upstream,

@@ -25,6 +25,13 @@ export function addressCheck(allowPrivate: readonly string[]): (address: string)
   };
 }
 
+/** Why an address of this name is not dialled, and what would allow it. */
+export function refusalOf(name: string, address: string, why: string): string {
+  const subject = name === address ? address : `${name} resolves to ${address}, which`;
+  const block = `${address}/${address.includes(':') ? 128 : 32}`;
+  return `${subject} ${why}; such an address is dialled only if the manifest names it: egress.allow_private: ["${block}"]`;
+}
+
 function addBlock(list: BlockList, text: string): void {
   const cidr = parseCidr(text);
   if ('kind' in cidr) throw new Error(`${text} ${cidr.why}`);

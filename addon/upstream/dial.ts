@@ -8,7 +8,7 @@ import { CONNECT_ADDRESSES, CONNECT_MS, RESOLVE_MS, RESOLVE_TRIES, UPSTREAM_TLS_
 import type { Target } from '../message.ts';
 import { TIMED_OUT } from '../respond.ts';
 import { codeOf } from '../scan.ts';
-import type { AddressCheck } from './address.ts';
+import { type AddressCheck, refusalOf } from './address.ts';
 
 /** Why there is no connection. `forbidden`: the policy of addresses said no. */
 export class DialError extends Error {
@@ -70,18 +70,13 @@ async function checkedAddresses(target: Target, { check, resolve, self }: DialOp
   let refused: string | undefined;
   const usable = found.filter((address) => {
     const answer = check(address);
-    if (answer.kind === 'refused') refused ??= refusal(host.text, address, answer.why);
+    if (answer.kind === 'refused') refused ??= refusalOf(host.text, address, answer.why);
     else if (address === self.address && self.ports.includes(port)) refused ??= `${host.text} is the sidecar itself`;
     else return true;
     return false;
   });
   if (usable.length > 0) return usable.slice(0, CONNECT_ADDRESSES);
   throw new DialError('forbidden', refused ?? `${host.text} has no address`);
-}
-
-function refusal(name: string, address: string, why: string): string {
-  const subject = name === address ? address : `${name} resolves to ${address}, which`;
-  return `${subject} ${why}; only addresses inside egress.allow_private may be dialled then: allow_private: ["${address}/${address.includes(':') ? 128 : 32}"]`;
 }
 
 /** One after the other: the first that accepts. */

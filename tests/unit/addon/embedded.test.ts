@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import fc from 'fast-check';
+import type { Authority } from '../../../addon/authority.ts';
+import { createScanner } from '../../../addon/scanner/serve.ts';
+import { ask, KEY, makeCa, makeRig, makeUpstreamServer, type Rig, type TestUpstream } from './rig.ts';
+
+/** The sidecar and the embedded scanner together: the contract between them, without a stand-in. */
+const HOST = 'api.example.test';
+let folder: string;
+let scanner: Server;
+let ca: Authority;
+let upstream: TestUpstream;
+let rig: Rig;
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'bottle-test-'));
+  const socket = join(folder, 'scanner.sock');
+  scanner = createScanner({ key: KEY, own: [], log: () => undefined }).listen(socket);
+  await once(scanner, 'listening');
+  ca = makeCa();
+  upstream = await makeUpstreamServer((_, response) => response.end('hello'), { ca, host: HOST });
+  rig = await makeRig({
+    allow: [`${HOST}:${upstream.port}`],
+    upstreamCa: ca,
+    config: { scanner: { kind: 'embedded', socket } },
+  });
+});
+after(async () => {
+  await rig[Symbol.asyncDispose]();
+  await upstream[Symbol.asyncDispose]();
+  scanner.closeAllConnections();
+  scanner.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('a harmless request is proven and forwarded', async () => {
+  const body = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hello' }] });
+  const answer = await ask(rig, {
+    host: HOST,
+    port: upstream.port,
+    method: 'POST',
+    path: '/v1/messages?beta=true',
+    body,
+  });
+  assert.deepEqual([answer.status, answer.body], [200, 'hello']);
+});
+
+test('a credential in a body is blocked with the line of the scanner', async () => {
+  const seen = upstream.seen.length;
+  const body = `key=AKIA${'Q3EGRZPY7WLN5TKD'}`;
+  const answer = await ask(rig, { host: HOST, port: upstream.port, method: 'POST', body });
+  assert.equal(answer.status, 403);
+  assert.equal(answer.headers['x-bottle-outcome'], 'blocked');
+  assert.match(JSON.parse(answer.body).detail, /^blocked: request body contains secret: /);
+  assert.equal(upstream.seen.length, seen);
+});
+
+test('both agree about every request that the sidecar lets through: proven or blocked, never "could not tell"', async () => {
+  const latin1 = fc.string({
+    unit: fc.integer({ min: 0x20, max: 0xff }).map((code) => (code === 0x7f ? '~' : String.fromCharCode(code))),
+  });
+  const name = fc.constantFrom(
+    'X-A',
+    'x-a',
+    'Accept',
+    'User-Agent',
+    'Cookie',
+    'Content-Type',
+    'Referer',
+    'Accept-Encoding',
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PROPFIND'),
+      fc.uniqueArray(
+        fc.tuple(
+          name,
+          latin1.map((value) => value.trim()),
+        ),
+        {
+          selector: ([field]) => (field === 'Content-Type' ? field : Math.random()),
+        },
+      ),
+      fc.webPath().map((path) => path || '/'),
+      fc.uint8Array({ maxLength: 2000 }),
+      async (method, fields, path, body) => {
+        const sent = method === 'GET' || method === 'HEAD' ? {} : { body: Buffer.from(body) };
+        const answer = await ask(rig, { host: HOST, port: upstream.port, method, path, fields, ...sent });
+        assert.ok(answer.status === 200 || answer.headers['x-bottle-outcome'] === 'blocked', JSON.stringify(answer));
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+test('a head as large as the sidecar takes is not too large for the scanner', async () => {
+  const fields = [['X-Long', 'the quick brown fox '.repeat(2500)]] as const;
+  assert.equal((await ask(rig, { host: HOST, port: upstream.port, fields })).status, 200);
+});
+
+test('a private address that the manifest names passes the scanner; one that it does not never gets there', async () => {
+  await using own = await makeUpstreamServer((_, response) => response.end('private'));
+  const scan = { kind: 'embedded', socket: join(folder, 'scanner.sock') } as const;
+  const target = { host: '127.0.0.1', port: own.port, plain: true };
+  await using named = await makeRig({ allow: [`127.0.0.1:${own.port}`], config: { scanner: scan } });
+  assert.equal((await ask(named, target)).body, 'private');
+  const rules = [{ match: 'exact' as const, host: '127.0.0.1', ports: [own.port] }];
+  await using unnamed = await makeRig({ allow: [], config: { scanner: scan, policy: { rules, allow_private: [] } } });
+  const refused = await ask(unnamed, target);
+  assert.equal(refused.headers['x-bottle-outcome'], 'denied');
+  assert.match(refused.body, /allow_private/);
+});

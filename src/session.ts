@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { debuglog } from 'node:util';
 import type { Attachment, Container } from './backend.ts';
+import { Cancelled } from './errors.ts';
 import type { Serving } from './launch.ts';
 import type { ReadyProvisioner } from './provision/provisioner.ts';
 
@@ -44,6 +45,8 @@ interface Parts {
 
 const debug = debuglog('bottle-session');
 
+/** Milliseconds that the engine has to start the agent. */
+const START_MS = 60_000;
 /** Milliseconds that the agent has to end after a signal, and the sidecar after its lifeline has. */
 const AGENT_GRACE_MS = 10_000;
 const SIDECAR_GRACE_MS = 3_000;
@@ -65,8 +68,11 @@ export class Session implements AsyncDisposable {
     return this.#parts.fingerprint;
   }
 
-  /** Runs the agent with the caller's streams until it ends. @throws LaunchError if it cannot start or is not to be trusted */
-  async attach(caller: Caller): Promise<Ended> {
+  /**
+   * Runs the agent with the caller's streams until it ends. `cancel` counts until it runs; from then on signals are the agent's.
+   * @throws LaunchError if it cannot start or is not to be trusted, Cancelled
+   */
+  async attach(caller: Caller, cancel: AbortSignal): Promise<Ended> {
     const { container, attachment, provisioners, terminal, checkMounts } = this.#parts;
     using scope = new DisposableStack();
     checkMounts();
@@ -77,7 +83,7 @@ export class Session implements AsyncDisposable {
     scope.use(this.#endOnBrokenPipe(caller.stdout));
     if (terminal && caller.terminal) scope.use(caller.terminal.raw());
     debug('agent starts at %d', Math.round(performance.now()));
-    await container.start(AbortSignal.timeout(60_000));
+    await start(container, cancel);
     scope.use(this.#forwardSignals(caller));
     if (terminal && caller.terminal) scope.use(this.#followSize(caller.terminal));
     this.#watchSupports();
@@ -139,7 +145,12 @@ export class Session implements AsyncDisposable {
   ): Promise<number> {
     try {
       checkMounts();
-      await Promise.all(provisioners.map(async ({ follow }) => follow?.(this.#parts.container)));
+    } catch (error) {
+      this.#send('SIGKILL');
+      throw error;
+    }
+    try {
+      await Promise.race([ended, Promise.all(provisioners.map(async ({ follow }) => follow?.(this.#parts.container)))]);
     } catch (error) {
       // What runs beside an agent goes with it, and the engine may say so before it says that the agent has ended.
       const status = await Promise.race([ended, delay(AFTER_END_MS, undefined, { ref: false })]);
@@ -160,17 +171,31 @@ export class Session implements AsyncDisposable {
     return this.#parts.supports.find((support) => support.role === role)?.container;
   }
 
-  /** Lets the sidecar write its last lines and end; until then its journal is not whole. */
+  /**
+   * Lets the sidecar write its last lines and end; until then its journal is not whole. The others end beside it, so that removing them
+   * is quick.
+   */
   async settle(): Promise<void> {
-    const bump = this.#parts.supports.find(({ role }) => role === 'bump');
-    if (!bump) return;
-    const ended = bump.container.wait();
-    bump.lifeline[Symbol.dispose]();
-    await Promise.race([ended, delay(SIDECAR_GRACE_MS, undefined, { ref: false })]);
+    const { container: agent, supports } = this.#parts;
+    const ended = supports.find(({ role }) => role === 'bump')?.container.wait();
+    for (const { lifeline } of supports) lifeline[Symbol.dispose]();
+    await Promise.all([
+      agent[Symbol.asyncDispose](),
+      Promise.race([ended, delay(SIDECAR_GRACE_MS, undefined, { ref: false })]),
+    ]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.owned.disposeAsync();
+  }
+}
+
+async function start(agent: Container, cancel: AbortSignal): Promise<void> {
+  try {
+    await agent.start(AbortSignal.any([cancel, AbortSignal.timeout(START_MS)]));
+    cancel.throwIfAborted();
+  } catch (error) {
+    throw cancel.aborted ? new Cancelled('interrupted before the agent ran', { cause: error }) : error;
   }
 }
 

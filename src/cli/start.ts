@@ -76,7 +76,7 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     deps.io.settle();
     say(`mitm ca fingerprint: ${session.fingerprint.slice(0, 16)}...`);
     try {
-      const end = await session.attach(deps.io.caller);
+      const end = await session.attach(deps.io.caller, cancel.signal);
       return { ...end, journal: await keep(session) };
     } catch (error) {
       await keep(session);

@@ -36,7 +36,7 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
   try {
     steps.journal.close(subject, { outcome, sent, received, admitted, durationMs: performance.now() - began });
   } finally {
-    if (outcome.kind !== 'forwarded') answer(client, outcome, id, started);
+    if (outcome.kind !== 'forwarded') answer(client, outcome, { id, sent, started });
   }
   return outcome;
 }
@@ -101,10 +101,11 @@ async function relay(client: Client, leg: Leg, progress: Progress): Promise<Outc
 }
 
 /** A truncated answer stays truncated; anything else is told in full. */
-function answer(client: Client, outcome: Unforwarded, id: string, started: boolean): void {
+function answer(client: Client, outcome: Unforwarded, at: { id: string; sent: number; started: boolean }): void {
   try {
-    if (started) return client.destroy();
-    const { head, body } = respond(outcome, { id, method: client.head.method, target: client.head.target });
+    if (at.started) return client.destroy();
+    const { method, target } = client.head;
+    const { head, body } = respond(outcome, { id: at.id, method, target, sent: at.sent });
     client.start(head);
     if (body.length > 0) client.write(body);
     client.finish([]);

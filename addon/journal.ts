@@ -111,6 +111,7 @@ export function openJournal(options: JournalOptions): Journal {
     [Symbol.dispose]() {
       clearInterval(timer);
       quietly(flush);
+      broken = true; // whatever comes later is not recorded, so it must not happen
       closeSync(fd);
     },
   };

@@ -16,9 +16,13 @@ export interface Answer {
 /** How causes begin that are the upstream's slowness: 504 instead of 502. */
 export const TIMED_OUT = 'timed out';
 
-export function respond(outcome: Unforwarded, request: { id: string; method: string; target: Target }): Answer {
+/** `sent`: bytes that had left for the upstream, if any. */
+export function respond(
+  outcome: Unforwarded,
+  request: { id: string; method: string; target: Target; sent?: number },
+): Answer {
   const status = statusOf(outcome);
-  const { title, detail } = explain(outcome, request.target);
+  const { title, detail } = explain(outcome, request.target, request.sent ?? 0);
   const problem = { type: `urn:bottle:${outcome.kind}`, title, status, detail, exchange: request.id };
   const body = Buffer.from(`${JSON.stringify(problem)}\n`);
   return {
@@ -60,7 +64,7 @@ export function ruleFor(target: Target): string {
   return `egress.allow: [${JSON.stringify(named)}]`;
 }
 
-function explain(outcome: Unforwarded, target: Target): { title: string; detail: string } {
+function explain(outcome: Unforwarded, target: Target, sent: number): { title: string; detail: string } {
   const place = `${hostInUrl(target.host)}${target.port === defaultPort(target.scheme) ? '' : `:${target.port}`}`;
   switch (outcome.kind) {
     case 'denied':
@@ -79,13 +83,19 @@ function explain(outcome: Unforwarded, target: Target): { title: string; detail:
       return { title: 'request not accepted', detail: `${outcome.reason}. Nothing was sent.` };
     case 'failed':
       return outcome.stage === 'upstream'
-        ? { title: 'upstream failed', detail: `${place}: ${outcome.cause}.` }
+        ? {
+            title: 'upstream failed',
+            detail: `${place}: ${outcome.cause}. ${sent > 0 ? HAD_LEFT : 'Nothing was sent.'}`,
+          }
         : {
             title: outcome.stage === 'scan' ? 'could not be scanned' : 'not served',
             detail: `${outcome.cause}. What cannot be scanned is not sent.`,
           };
   }
 }
+
+/** A failure after sending is never called a no. */
+const HAD_LEFT = 'The request had been sent; it may have been acted upon.';
 
 const PHRASES: Record<number, string> = {
   400: 'Bad Request',

@@ -74,7 +74,7 @@ export function* parts(id: string, head: RequestHead, unit: Unit): Iterable<Scan
     // Scheme and port are in the journal: a network scanner's every name and port is the sink's.
     url: `http://${scanHost(head.target.host)}${head.path}`,
     // The exchange's id in a field that pipelock writes into every line of its log.
-    fields: [...head.fields, ...addressField(head), ['X-Pipelock-Agent', id]],
+    fields: [...head.fields, ['X-Pipelock-Agent', id]],
     trailers: unit.trailers,
     bodySha256: sha256(body),
     body,
@@ -88,11 +88,6 @@ export function* parts(id: string, head: RequestHead, unit: Unit): Iterable<Scan
 export function scanHost(host: Host): string {
   if (host.kind === 'name') return host.text;
   return `ip-${host.text.replace(/::$/, '::0').replaceAll(/[.:]/g, '-')}.literal.invalid`;
-}
-
-/** An address that came so far is public or named by the manifest; a scanner by itself would refuse a private one. */
-function addressField({ target }: RequestHead): Field[] {
-  return target.host.kind === 'name' ? [] : [['X-Bottle-Private-Address', 'allowed']];
 }
 
 /** Milliseconds. */

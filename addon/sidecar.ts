@@ -62,6 +62,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
       ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
     }),
   );
+  const exchanges = new Set<Promise<void>>();
   const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
   const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });
 
@@ -110,7 +111,12 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     refuseTunnel,
     serve(request, response, how) {
       const client = makeClient(request, response, { ...how, budget, refuse: loop, ...bodyLimit });
-      exchange(client, newId(), steps).catch(() => client.destroy());
+      const running = exchange(client, newId(), steps).then(
+        () => undefined,
+        () => client.destroy(),
+      );
+      exchanges.add(running);
+      void running.finally(() => exchanges.delete(running));
     },
     record(method, target, outcome: Outcome) {
       const id = newId();
@@ -128,10 +134,14 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
       lifeline[Symbol.dispose]();
       door.close();
       await Promise.allSettled([names.close(), scanner.close(), upstream[Symbol.asyncDispose]()]);
+      await Promise.race([Promise.all(exchanges), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
       journal[Symbol.dispose]();
     },
   };
 }
+
+/** Milliseconds in which requests that were cut off get their last line. */
+const CLOSING_MS = 1_000;
 
 function newId(): string {
   return randomBytes(8).toString('hex');

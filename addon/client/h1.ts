@@ -1,5 +1,6 @@
 /** HTTP/1.1 towards the agent: a request and its response of node:http as a `Client`. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import { type Budget, gather } from '../budget.ts';
 import { BODY_BYTES } from '../limits.ts';
 import type { Client, Field, Received, Refusal, ResponseHead, Target } from '../message.ts';
@@ -81,8 +82,10 @@ export function makeClient(request: IncomingMessage, response: ServerResponse, o
     destroy() {
       const { socket } = response;
       if (!socket) return void response.destroy();
-      // What was written goes out first. Without a length only a reset tells HTTP/1.0 that this was not the end.
-      setImmediate(() => (version === '1.0' ? socket.resetAndDestroy() : socket.destroy()));
+      // What was written goes out first. Without a length only a reset tells HTTP/1.0 that this was not the end; inside TLS
+      // the missing close_notify does.
+      const reset = version === '1.0' && !(socket instanceof TLSSocket);
+      setImmediate(() => (reset ? socket.resetAndDestroy() : socket.destroy()));
     },
   };
   return client;

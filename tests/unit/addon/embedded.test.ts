@@ -116,3 +116,18 @@ test('a private address that the manifest names passes the scanner; one that it 
   assert.equal(refused.headers['x-bottle-outcome'], 'denied');
   assert.match(refused.body, /allow_private/);
 });
+
+test('no address is a finding by its look', async () => {
+  const addresses = ['2606:4700:4700::1111', '2a00:1450:4001:82f:aaaa:bbbb:cccc:200e', '2001:4860:4860::8888'];
+  for (const address of addresses) {
+    const scan = { kind: 'embedded', socket: join(folder, 'scanner.sock') } as const;
+    await using own = await makeRig({
+      allow: [`[${address}]:9`],
+      config: { scanner: scan },
+      around: { connectMs: 50 },
+    });
+    const answer = await ask(own, { host: `[${address}]`, port: 9, plain: true });
+    assert.equal(answer.headers['x-bottle-outcome'], 'failed', answer.body);
+    assert.ok(answer.status === 502 || answer.status === 504);
+  }
+});

@@ -87,7 +87,7 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
     journalFile,
     journal: () => readJournal(journalFile),
     async [Symbol.asyncDispose]() {
-      await sidecar.close();
+      await sidecar.close().catch(() => undefined); // a test may have closed it
       scanner.closeAllConnections();
       scanner.close();
       rmSync(folder, { recursive: true });

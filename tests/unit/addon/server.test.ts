@@ -326,12 +326,15 @@ test('a body is scanned and sent byte for byte, also without a length', async ()
 });
 
 test('addresses, other ports and single-label names can be targets', async () => {
-  for (const host of ['127.0.0.1', 'compose-service']) {
+  for (const [host, shown] of [
+    ['127.0.0.1', 'ip-127-0-0-1.literal.invalid'],
+    ['compose-service', 'compose-service'],
+  ] as const) {
     await using upstream = await makeUpstreamServer((_, response) => response.end('there'), { ca, host });
     await using own = await rigWith({ allow: [`${host}:${upstream.port}`] });
     const answer = await ask(own, { host, port: upstream.port, path: '/p' });
     assert.equal(answer.body, 'there');
-    assert.equal(own.scanned[0]?.url, `http://${host}/p`);
+    assert.equal(own.scanned[0]?.url, `http://${shown}/p`);
     assert.ok(own.journal().some((line) => line.event === 'admitted' && line.port === upstream.port));
   }
 });
@@ -651,6 +654,45 @@ test('a truncated answer stays truncated, whichever way it is framed', async () 
       );
     });
   }
+});
+
+test('a truncated answer to HTTP/1.0 does not look complete', async () => {
+  await using upstream = await listenRaw((socket) => {
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n');
+      setTimeout(() => socket.destroy(), 20);
+    });
+  });
+  await using own = await makeRig({ allow: [`${HOST}:${upstream.port}`] });
+  const request = `GET / HTTP/1.0\r\nHost: ${HOST}:${upstream.port}\r\n\r\n`;
+  const plain = await openTunnel(own, { host: HOST, port: upstream.port, plain: true });
+  const reset = new Promise<boolean>((resolve) => {
+    plain.on('error', () => resolve(true));
+    plain.on('close', () => resolve(false));
+  });
+  plain.resume().write(request);
+  assert.ok(await reset);
+});
+
+test('what was under way when the sidecar is stopped is recorded', async () => {
+  await using upstream = await makeUpstreamServer((_, response) => void response.writeHead(200).write('first'), {
+    ca,
+    host: HOST,
+  });
+  await using own = await rigWith({ allow: [`${HOST}:${upstream.port}`] });
+  const socket = await openTunnel(own, { host: HOST, port: upstream.port });
+  socket.write(`GET / HTTP/1.1\r\nHost: ${HOST}:${upstream.port}\r\n\r\n`);
+  await readHead(socket);
+  await own.sidecar.close();
+  assert.ok(own.journal().some((line) => line.event === 'closed' && line.received_bytes === 5));
+});
+
+test('a failure after sending says that the request had been sent', async () => {
+  await using upstream = await listenRaw((socket) => socket.once('data', () => socket.destroy()), { ca, host: HOST });
+  await using own = await rigWith({ allow: [`${HOST}:${upstream.port}`] });
+  const answer = await ask(own, { host: HOST, port: upstream.port });
+  assert.equal(answer.status, 502);
+  assert.match(answer.body, /had been sent/);
 });
 
 test('an agent that leaves cancels the upstream', async () => {

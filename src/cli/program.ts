@@ -1,7 +1,7 @@
 /** The command tree: flags and words only. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { manifestSchema, slugSchema } from '../../contracts/manifest.ts';
-import { UsageError } from '../errors.ts';
+import { firstError, UsageError } from '../errors.ts';
 import { LOGGED_ROLES, type LoggedRole } from '../history.ts';
 import type { Deps } from './deps.ts';
 import { init, schema, trust } from './manifest.ts';
@@ -81,7 +81,7 @@ export async function run(args: readonly string[], deps: Deps): Promise<number> 
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
+    if (!(error instanceof CommanderError)) throw firstError(error);
     if (error.exitCode === 0) return 0;
     throw new UsageError(
       error.code === 'commander.help'

@@ -1,4 +1,5 @@
 /** `bottle start`: manifest → plan → session → the agent's own status. */
+import { debuglog } from 'node:util';
 import type { Manifest } from '../../contracts/manifest.ts';
 import type { LaunchPlan } from '../../contracts/plan.ts';
 import type { Backend } from '../backend.ts';
@@ -15,6 +16,8 @@ import type { Ended, Session } from '../session.ts';
 import type { Deps } from './deps.ts';
 import { load } from './load.ts';
 import { reap } from './reap.ts';
+
+const debug = debuglog('bottle-start');
 
 export interface StartOptions {
   readonly file?: string;
@@ -46,15 +49,15 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
   for (const note of plan.notes) say(note);
   const cancel = new AbortController();
   using _ = deps.io.caller.onSignal((signal) => cancel.abort(new Cancelled(`interrupted by ${signal}`)));
-  const backend = await deps.backend();
-  await claim(slug, backend, deps);
+  const backend = await unlessCancelled(deps.backend(), cancel.signal);
+  await unlessCancelled(claim(slug, backend, deps), cancel.signal);
   const identity = { slug, owner: deps.owner(), started: deps.now().toISOString() };
   const ended = await run();
   if (ended.lost.length > 0)
     deps.io.say(
       `${ended.lost.join(', ')} ended while the agent ran; from then on it had no way out. See: bottle logs ${slug}`,
     );
-  for (const line of summarize(readJournal(ended.journal))) say(line);
+  for (const line of summarize(readJournal(ended.journal), ended.lost.length > 0 ? 4 : 5)) say(line);
   return ended.status;
 
   async function run(): Promise<Ended & { journal: string }> {
@@ -79,7 +82,7 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
       const end = await session.attach(deps.io.caller, cancel.signal);
       return { ...end, journal: await keep(session) };
     } catch (error) {
-      await keep(session);
+      await keep(session).catch((problem: unknown) => debug('keep: %o', problem));
       throw error;
     }
   }
@@ -115,6 +118,13 @@ async function confirm(loaded: LoadedManifest, plan: LaunchPlan, options: StartO
   const answer = await deps.io.ask(`bottle: ${path} is new or has changed. Run it? [y/N] `);
   if (!/^y(es)?$/i.test(answer.trim())) throw new TrustError(`${path} was not confirmed: nothing was started`);
   deps.trust.confirm(loaded);
+}
+
+/** For waits that know no signal. */
+function unlessCancelled<T>(work: Promise<T>, cancel: AbortSignal): Promise<T> {
+  const cancelled = Promise.withResolvers<never>();
+  cancel.addEventListener('abort', () => cancelled.reject(cancel.reason));
+  return Promise.race([work, cancelled.promise]);
 }
 
 /** Removes what dead sessions have left, and makes sure that the name is free. */

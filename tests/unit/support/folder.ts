@@ -1,5 +1,5 @@
 /** A folder of its own for a test, gone when the test is. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -10,6 +10,7 @@ export interface Folder extends Disposable {
   write(name: string, text: string): string;
   folder(name: string): string;
   link(name: string, target: string): string;
+  move(name: string, target: string): void;
 }
 
 export function makeFolder(): Folder {
@@ -31,6 +32,7 @@ export function makeFolder(): Folder {
       symlinkSync(target, at(name));
       return at(name);
     },
+    move: (name, target) => renameSync(at(name), at(target)),
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
   };
 }

@@ -1,6 +1,6 @@
 /** Reads a manifest: file → schema → what the plan needs to know of the user's machine, or an error with every issue. */
 import { createHash, X509Certificate } from 'node:crypto';
-import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument, visit } from 'yaml';
@@ -203,7 +203,7 @@ function reason(error: unknown): string {
   return error instanceof Error ? error.message.replace(/^(E[A-Z]+: [^,]*),.*$/s, '$1') : String(error);
 }
 
-/** True if a manifest lies at this path. */
+/** True if anything lies at this path, also a link to nothing: what cannot be read is an error, never no manifest. */
 export function manifestExists(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false }) !== undefined;
+  return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
 }

@@ -78,6 +78,7 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
   };
   const sidecar = await serve(config, {
     onBroken: () => undefined,
+    lostMs: 600_000, // nobody sends heartbeats here
     resolve: async () => ['127.0.0.1'],
     ...options.around,
   });

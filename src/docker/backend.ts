@@ -16,7 +16,7 @@ import type {
 import { BackendError } from '../errors.ts';
 import { connect, type Environment } from './connect.ts';
 import { DockerContainer } from './container.ts';
-import { failure, reason } from './failure.ts';
+import { failure, reason, tolerate } from './failure.ts';
 import { ensureImage } from './images.ts';
 import { LABEL } from './labels.ts';
 import { currentOwner } from './owner.ts';
@@ -141,7 +141,9 @@ export class DockerBackend implements Backend {
 
   async removeHome(name: string): Promise<void> {
     const homes = await this.homes();
-    if (homes.includes(name)) await removeVolume(this.#docker.getVolume(name));
+    if (!homes.includes(name)) return;
+    // Not as the sweep does it: a home that is in use stays so, and trying again only delays saying so.
+    await said(`home cannot be removed: ${name}`, () => tolerate([404], () => this.#docker.getVolume(name).remove()));
   }
 }
 

@@ -1,10 +1,10 @@
 /** The engine's errors, as the launcher's. */
-import { BackendError } from '../errors.ts';
+import { BackendError, BottleError } from '../errors.ts';
 import { printable } from './printable.ts';
 
 /** `what` failed, in the form *what failed: which thing (why). What to do.* */
-export function failure(what: string, error: unknown, todo?: string): BackendError {
-  if (error instanceof BackendError) return error;
+export function failure(what: string, error: unknown, todo?: string): BottleError {
+  if (error instanceof BottleError) return error; // said already
   const message = `${what} (${reason(error)})${todo === undefined ? '' : `. ${todo}`}`;
   return new BackendError(message, { cause: error });
 }

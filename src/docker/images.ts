@@ -20,9 +20,13 @@ export interface Work {
 /** @throws BackendError if there is no such image and none can be made */
 export async function ensureImage(docker: Dockerode, spec: ImageSpec, work: Work): Promise<Image> {
   work.signal.throwIfAborted();
-  return spec.kind === 'named'
-    ? await ensureNamed(docker, spec.reference, work)
-    : await ensureBuilt(docker, spec, work);
+  try {
+    return await (spec.kind === 'named' ? ensureNamed(docker, spec.reference, work) : ensureBuilt(docker, spec, work));
+  } catch (error) {
+    work.signal.throwIfAborted();
+    const what = spec.kind === 'named' ? spec.reference : spec.name;
+    throw failure(`image cannot be had: ${what}`, error, 'Try: docker images');
+  }
 }
 
 async function ensureNamed(docker: Dockerode, reference: string, work: Work): Promise<Image> {

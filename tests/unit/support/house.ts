@@ -1,0 +1,209 @@
+/** Who may import whom, and why. The architecture's table as data. */
+
+export interface Row {
+  /** Files that the row is about; `not` are those that another row is about. */
+  readonly files: readonly string[];
+  readonly not?: readonly string[];
+  /** What they may import. */
+  readonly may: readonly string[];
+  /** What they may import as types alone: nothing of it is there when the program runs. */
+  readonly types?: readonly string[];
+  readonly why: string;
+}
+
+const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
+/** Decisions of the sidecar: no socket, no file, no clock. */
+const JUDGEMENT = ['addon/{budget,exchange,limits,message,policy,receipt,request,respond,verdict}.ts'];
+
+const LAUNCHER: Row[] = [
+  {
+    files: ['src/{errors,together}.ts'],
+    may: [],
+    why: 'everything may import these, so they import nothing',
+  },
+  {
+    files: ['src/backend.ts'],
+    may: [],
+    types: ['contracts/plan.ts', 'node:stream'],
+    why: 'it is the border to any engine: types alone, so that an engine in memory is one as well',
+  },
+  {
+    files: ['src/{plan,describe,bind,builtin}.ts'],
+    may: ['contracts/*', 'src/builtin.ts'],
+    types: ['src/backend.ts', 'src/manifest.ts'],
+    why: 'same input, same plan: no clock, no randomness, no file; what differs comes in as an argument',
+  },
+  {
+    files: ['src/journal.ts', 'src/collect.ts'],
+    may: ['contracts/*'],
+    types: ['src/backend.ts', 'src/history.ts'],
+    why: 'what is said of a session follows from its records alone',
+  },
+  {
+    files: ['src/manifest.ts'],
+    may: ['contracts/*', 'src/errors.ts', 'src/mounts.ts', 'yaml', 'zod', ...NODE_FILES],
+    why: 'it reads the user’s files, and knows neither network nor engine',
+  },
+  {
+    files: ['src/{mounts,trust,history}.ts'],
+    may: ['contracts/*', 'src/errors.ts', 'node:fs', 'node:path', 'node:crypto'],
+    types: ['src/manifest.ts'],
+    why: 'with the manifest, the only files that read or write the user’s files',
+  },
+  {
+    files: ['src/{launch,session}.ts'],
+    may: ['contracts/*', 'src/{bind,errors,session,together}.ts', 'node:timers/promises', 'node:util'],
+    types: ['src/backend.ts', 'src/launch.ts', 'src/provision/provisioner.ts', 'node:stream'],
+    why: 'an engine in memory must be enough to test it: never the real one, never a file',
+  },
+  {
+    files: ['src/provision/*'],
+    may: ['contracts/*', 'src/errors.ts', 'src/provision/*'],
+    types: ['src/backend.ts'],
+    why: 'a step works over a container’s handle, whatever engine that is of',
+  },
+  {
+    files: ['src/docker/*'],
+    may: ['contracts/*', 'src/errors.ts', 'src/docker/*', 'node:*', 'node:*/*', 'dockerode', 'execa', 'tar-stream'],
+    types: ['src/backend.ts'],
+    why: 'one door for Docker: it does what it is told, and knows neither plan, launch nor commands',
+  },
+  {
+    files: ['src/cli/program.ts'],
+    may: ['contracts/*', 'src/cli/*', 'src/{errors,history}.ts', 'commander'],
+    why: 'flags and words only',
+  },
+  {
+    files: ['src/cli/manifest.ts'],
+    may: ['contracts/*', 'src/cli/*', 'src/errors.ts', 'node:fs', 'node:path', 'zod'],
+    why: 'it prints the schema of a manifest, and needs no engine',
+  },
+  {
+    files: ['src/cli/*'],
+    not: ['src/cli/program.ts', 'src/cli/manifest.ts'],
+    may: [
+      'contracts/*',
+      'src/cli/*',
+      'src/{builtin,collect,describe,errors,history,journal,launch,manifest,mounts,plan}.ts',
+      'src/provision/list.ts',
+      'node:fs',
+      'node:path',
+      'node:util',
+      'node:timers/promises',
+      'node:readline/promises',
+    ],
+    types: ['src/{backend,session,trust}.ts'],
+    why: 'a command gets its engine, its clock and its terminal in deps, so that a test can give it others',
+  },
+  {
+    files: ['src/main.ts'],
+    may: ['src/cli/*', 'src/docker/*', 'src/{errors,history,trust}.ts', 'node:util', ...NODE_FILES],
+    why: 'the one place where the real engine is named',
+  },
+];
+
+const SIDECAR: Row[] = [
+  {
+    files: JUDGEMENT,
+    not: ['addon/request.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'node:crypto'],
+    types: ['addon/journal.ts'],
+    why: 'what becomes of a request is decided from values alone: no socket, no file, no package',
+  },
+  {
+    files: ['addon/request.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'node:http'],
+    why: 'it has Node’s own rules for field names and values, and no socket',
+  },
+  {
+    files: ['addon/authority.ts'],
+    may: ['contracts/*', 'addon/limits.ts', 'node:crypto', 'node:tls', 'node-forge'],
+    why: 'one person can read in a sitting all that can sign',
+  },
+  {
+    files: ['addon/packages.d.ts'],
+    may: [],
+    types: ['undici', 'node-forge'],
+    why: 'types of the files by which these two are entered',
+  },
+  {
+    files: ['addon/{journal,lifeline}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'node:fs'],
+    why: 'a record is written to a file, and to nothing else',
+  },
+  {
+    files: ['addon/dns.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'node:dgram', 'node:net'],
+    why: 'it answers the agent’s questions, and asks nobody',
+  },
+  {
+    files: ['addon/scan.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'node:crypto', 'undici'],
+    why: 'it asks the scanner, and knows neither agent nor upstream',
+  },
+  {
+    files: ['addon/client/*'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/authority.ts', 'addon/client/*', 'node:{http,net,tls}'],
+    why: 'what faces the agent cannot reach the world by itself',
+  },
+  {
+    files: ['addon/upstream/*'],
+    may: [
+      'contracts/*',
+      ...JUDGEMENT,
+      'addon/scan.ts',
+      'addon/upstream/*',
+      'node:{net,tls}',
+      'node:dns/promises',
+      'undici',
+    ],
+    why: 'what faces the world gets a request that was judged, never an agent’s socket',
+  },
+  {
+    files: ['addon/sidecar.ts', 'addon/main.ts'],
+    may: ['contracts/*', 'addon/*', 'addon/client/*', 'addon/upstream/*', 'node:crypto', 'node:readline'],
+    why: 'they put the parts together; the scanner is another program',
+  },
+];
+
+const SCANNER: Row[] = [
+  {
+    files: ['addon/scanner/{main,serve}.ts'],
+    may: ['contracts/*', 'addon/receipt.ts', 'addon/scanner/*', 'node:{fs,http,net,readline}'],
+    why: 'it serves one socket, and has no way out',
+  },
+  {
+    files: ['addon/scanner/**'],
+    not: ['addon/scanner/{main,serve}.ts', 'addon/scanner/url/address.ts'],
+    may: ['contracts/*', 'addon/receipt.ts', 'addon/scanner/**', 'node:crypto', 'node:zlib'],
+    why: 'what is found follows from the bytes alone: no socket, no file, no package',
+  },
+  {
+    files: ['addon/scanner/url/address.ts'],
+    may: ['addon/scanner/**', 'node:net'],
+    why: 'it reads addresses as Node does, and opens none',
+  },
+];
+
+export const ROWS: readonly Row[] = [
+  {
+    files: ['contracts/*'],
+    may: ['contracts/*', 'zod'],
+    why: 'it is compiled into both programs, so it knows neither, and nothing of the machine that it runs on',
+  },
+  ...LAUNCHER,
+  ...SIDECAR,
+  ...SCANNER,
+];
+
+/** Each package, and the files through which alone it is used. */
+export const DOORS: Readonly<Record<string, readonly string[]>> = {
+  commander: ['src/cli/program.ts'],
+  dockerode: ['src/docker/*'],
+  execa: ['src/docker/base.ts'],
+  'node-forge': ['addon/authority.ts', 'addon/packages.d.ts'],
+  'tar-stream': ['src/docker/archive.ts'],
+  undici: ['addon/scan.ts', 'addon/upstream/*', 'addon/packages.d.ts'],
+  yaml: ['src/manifest.ts'],
+  zod: ['contracts/*', 'src/manifest.ts', 'src/cli/manifest.ts'],
+};

@@ -7,6 +7,8 @@ import type { Work } from './work.ts';
 
 const NUMBER_CLASS = byteClass(`${DIGITS} -.`);
 const WORD_CLASS = byteClass(`${UPPER}${LOWER}${DIGITS}`);
+/** What may not stand before a literal. */
+const EDGES = { word: WORD_CLASS, token: byteClass(`${UPPER}${LOWER}${DIGITS}_-`), none: byteClass('') } as const;
 /** Shortest run that a rule on digits can be about, separators counted. */
 const LEAST_NUMBER = 9;
 /** Part of a run of digits that is looked at as one. */
@@ -99,7 +101,7 @@ function prepare(rule: Rule): Prepared {
 /** `start` to `end` is what the trigger found; `literal` its length if it was one. */
 function matchesAt(one: Prepared, bytes: Buffer, start: number, end: number, literal: number, work: Work): boolean {
   const { rule, pattern } = one;
-  if (literal > 0 && rule.edge !== 'none' && start > 0 && WORD_CLASS[bytes[start - 1] as number] === 1) return false;
+  if (literal > 0 && start > 0 && EDGES[rule.edge ?? 'word'][bytes[start - 1] as number] === 1) return false;
   const from = Math.max(0, start - Math.max(one.back, rule.check || pattern.global ? CONTEXT : 0) - 1);
   const to = Math.min(bytes.length, Math.max(end, start + one.reach) + (pattern.global ? 64 : 0));
   if (!work.tryWindow(to - from)) return false;
@@ -115,7 +117,7 @@ function matchesAt(one: Prepared, bytes: Buffer, start: number, end: number, lit
 }
 
 function isOne(rule: Rule, match: RegExpExecArray, text: string, literal: number): boolean {
-  if (literal > 0 && rule.back === undefined && match[0].length > literal && isFiller(match[0].slice(literal)))
+  if (literal > 0 && rule.back === undefined && match[0].length >= literal + 8 && isFiller(match[0].slice(literal)))
     return false;
   return rule.check === undefined || rule.check(match, text.slice(Math.max(0, match.index - CONTEXT), match.index));
 }

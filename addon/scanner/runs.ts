@@ -13,27 +13,31 @@ export const DIGITS = '0123456789';
 export const LOWER = 'abcdefghijklmnopqrstuvwxyz';
 export const UPPER = LOWER.toUpperCase();
 
-/** Calls `onRun` for every maximal run of at least `least` bytes of the class, in order. */
+/** Calls `onRun` for every maximal run of at least `least` bytes of the class between `from` and `to`, in order. */
 export function eachRun(
   bytes: Uint8Array,
   inClass: ByteClass,
   least: number,
   onRun: (start: number, end: number) => void,
+  from = 0,
+  to = bytes.length,
 ): void {
-  let [from, probe] = [0, least - 1];
-  while (probe < bytes.length) {
-    if (inClass[bytes[probe] as number] === 0) {
-      from = probe + 1;
-      probe += least;
+  // Everything from `start` up to `known` is of the class; `probe` is the first place that would make the run long enough.
+  let [start, known, probe] = [from, from, from + least - 1];
+  while (probe < to) {
+    let at = probe;
+    while (at >= known && inClass[bytes[at] as number] === 1) at -= 1;
+    if (at >= known) {
+      start = at + 1;
+      known = probe + 1;
+      probe = start + least - 1;
       continue;
     }
-    let start = probe;
-    while (start > from && inClass[bytes[start - 1] as number] === 1) start -= 1;
     let end = probe + 1;
-    // A run that is too short is known by its missing byte; the probe then jumps past that byte.
-    while (end < bytes.length && inClass[bytes[end] as number] === 1) end += 1;
-    if (end - start >= least) onRun(start, end);
-    from = end + 1;
+    while (end < to && inClass[bytes[end] as number] === 1) end += 1;
+    onRun(start, end);
+    start = end + 1;
+    known = start;
     probe = end + least;
   }
 }

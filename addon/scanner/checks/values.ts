@@ -19,21 +19,17 @@ export function mixing(text: string): number {
 
 /** A password as a person or a generator makes it, written out: not a placeholder, not an expression. */
 export function isStrongPassword(value: string): boolean {
-  if (value.length < 8 || isStandIn(value) || isExpression(value)) return false;
+  if (value.length < 8 || value.length > 128 || !/[0-9]/.test(value) || !/[A-Za-z]/.test(value)) return false;
+  if (isStandIn(value) || isExpression(value)) return false;
   const kinds = [/[a-z]/, /[A-Z]/, /[0-9]/, /[^A-Za-z0-9]/].filter((kind) => kind.test(value)).length;
-  return /[0-9]/.test(value) && /[A-Za-z]/.test(value) && (kinds >= 3 || value.length >= 12) && entropy(value) >= 2.7;
+  return (kinds >= 3 || value.length >= 12) && entropy(value) >= 2.7;
 }
 
 /** An opaque key: long, with digits among the letters, and not the name of something. */
 export function isOpaqueKey(value: string): boolean {
-  if (value.length < 16 || value.length > 512 || isStandIn(value) || isExpression(value) || isName(value)) return false;
-  const digits = value.replace(/[^0-9]/g, '').length;
-  return (
-    digits >= 3 &&
-    /[A-Za-z]/.test(value) &&
-    entropy(value) >= 3.2 &&
-    (mixing(value) >= 0.3 || /^[a-f0-9]+$/.test(value))
-  );
+  if (value.length < 16 || value.length > 512 || value.replace(/[^0-9]/g, '').length < 3) return false;
+  if (isStandIn(value) || isExpression(value) || isName(value)) return false;
+  return /[A-Za-z]/.test(value) && entropy(value) >= 3.2 && (mixing(value) >= 0.3 || /^[a-f0-9]+$/.test(value));
 }
 
 const STAND_IN =

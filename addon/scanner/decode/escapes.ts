@@ -6,10 +6,10 @@
  * Only the surroundings of what changed are written: the rest has been looked at already.
  */
 import { lookalike } from './lookalikes.ts';
-import type { Sink } from './sink.ts';
+import { SEPARATOR, type Sink } from './sink.ts';
 
 /** Bytes kept on either side of a change: more than any credential that can stand across it. */
-const KEPT = 512;
+const KEPT = 256;
 
 const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
@@ -23,35 +23,58 @@ const BEGINS = new Uint8Array(256);
 for (const byte of [BACKSLASH, PERCENT, AMPERSAND, EQUALS]) BEGINS[byte] = 1;
 for (const lead of [0xc2, 0xce, 0xcf, 0xd0, 0xd1, 0xe2, 0xef, 0xf0]) BEGINS[lead] = 1;
 
+/** Bytes of which one stands second in everything that is decoded here; in code, what follows "=" is mostly another. */
+const CONTINUES = new Uint8Array(256).fill(1, 0x80);
+for (const character of '0123456789abcdefABCDEFnrtbfuxzlgphseqUX"\'`/\\&=:-_.+$#\r\n')
+  CONTINUES[character.charCodeAt(0)] = 1;
+
 /** What the last decoding step gave: bytes read, and the code point, or -1 for nothing at all. */
 const step = { read: 0, point: 0 };
 
-export function unescape(bytes: Buffer, sink: Sink): void {
-  // Up to here the text has been copied or left out.
-  let [done, changed, quoted] = [0, false, -1];
+/** Returns how many bytes of the text are in what it wrote. */
+export function unescape(bytes: Buffer, sink: Sink): number {
+  // Nothing becomes longer, and a gap is longer than the line end that stands for it.
+  const out = sink.reserve(bytes.length + 64);
+  // `done`: up to here the text has been copied or left out. `quoted`: here ended the last quoted-printable character.
+  let [to, done, changed, quoted, skipped] = [sink.length, 0, false, -1, 0];
   for (let at = 0; at < bytes.length; ) {
     const byte = bytes[at] as number;
-    if (BEGINS[byte] === 0 || !decode(bytes, at, byte, quoted === at)) {
+    if (BEGINS[byte] === 0 || CONTINUES[bytes[at + 1] ?? 0] === 0 || !decode(bytes, at, byte, quoted === at)) {
       at += 1;
       continue;
     }
     if (!changed || at - done > 2 * KEPT) {
       if (changed) {
-        sink.copy(bytes, done, done + KEPT);
-        sink.separate();
+        to = copy(bytes, done, done + KEPT, out, to);
+        out[to] = SEPARATOR;
+        to += 1;
       }
-      sink.copy(bytes, Math.max(done, at - KEPT), at);
-    } else {
-      sink.copy(bytes, done, at);
+      const from = Math.max(changed ? done + KEPT : 0, at - KEPT);
+      skipped += from - (changed ? done + KEPT : 0);
+      done = from;
     }
-    write(sink, step.point);
+    to = copy(bytes, done, at, out, to);
+    to = write(out, to, step.point);
     at += step.read;
-    [done, changed] = [at, true];
+    done = at;
+    changed = true;
     if (byte === EQUALS) quoted = at;
   }
-  if (!changed) return;
-  sink.copy(bytes, done, Math.min(bytes.length, done + KEPT));
+  if (!changed) return 0;
+  const end = Math.min(bytes.length, done + KEPT);
+  sink.length = copy(bytes, done, end, out, to);
   sink.separate();
+  return end - skipped;
+}
+
+function copy(from: Buffer, start: number, end: number, out: Buffer, to: number): number {
+  if (end - start > 64) {
+    from.copy(out, to, start, end);
+    return to + end - start;
+  }
+  let at = to;
+  for (let i = start; i < end; i += 1, at += 1) out[at] = from[i] as number;
+  return at;
 }
 
 /** `inQuoted`: the character before was quoted-printable. */
@@ -92,8 +115,9 @@ function decodeBackslash(bytes: Buffer, at: number): boolean {
 
 function decodeUnicode(bytes: Buffer, at: number): boolean {
   if (bytes[at + 2] === 0x7b) {
-    const close = bytes.indexOf('}', at + 3);
-    const point = close < 0 || close - at > 9 ? -1 : hex(bytes, at + 3, close - at - 3);
+    let close = at + 4;
+    while (close < at + 9 && bytes[close] !== 0x7d) close += 1;
+    const point = bytes[close] === 0x7d ? hex(bytes, at + 3, close - at - 3) : -1;
     return point >= 0 && point <= 0x10ffff && result(close + 1 - at, point);
   }
   const unit = hex(bytes, at + 2, 4);
@@ -147,8 +171,9 @@ const ENTITIES: Readonly<Record<string, number>> = {
 };
 
 function decodeEntity(bytes: Buffer, at: number): boolean {
-  const end = bytes.indexOf(0x3b, at + 2);
-  if (end < 0 || end - at > 10) return false;
+  let end = at + 2;
+  while (end < at + 10 && end < bytes.length && bytes[end] !== 0x3b) end += 1;
+  if (bytes[end] !== 0x3b) return false;
   const name = bytes.toString('latin1', at + 1, end);
   const number = /^#(?:[xX]([0-9a-fA-F]{1,6})|(\d{1,7}))$/.exec(name);
   const point = number
@@ -176,11 +201,13 @@ function result(read: number, point: number): boolean {
 }
 
 /** -1: nothing. Below: a byte as it is. */
-function write(sink: Sink, point: number): void {
-  if (point === -1) return;
-  if (point < -1) sink.push(-2 - point);
-  else if (point < 0x80) sink.push(point);
-  else for (const byte of Buffer.from(String.fromCodePoint(point))) sink.push(byte);
+function write(out: Buffer, to: number, point: number): number {
+  if (point === -1) return to;
+  if (point < 0x80) {
+    out[to] = point < -1 ? -2 - point : point;
+    return to + 1;
+  }
+  return to + out.write(String.fromCodePoint(point), to);
 }
 
 const HEX = new Int8Array(256).fill(-1);

@@ -21,8 +21,9 @@ export function nextLayer(bytes: Buffer, work: Work): Buffer {
     sink.copy(opened, 0, opened.length);
     sink.separate();
   };
-  unescape(bytes, sink);
-  decodeRuns(bytes, sink, open);
+  const rewritten = unescape(bytes, sink);
+  // A text that is escaped throughout (a program in JSON) stands in the next layer as a whole, and its runs with it.
+  if (rewritten < bytes.length) decodeRuns(bytes, sink, open);
   narrow(bytes, sink);
   for (const magic of [GZIP, ZSTD])
     for (let at = bytes.indexOf(magic); at >= 0 && work.exhausted === undefined; at = bytes.indexOf(magic, at + 1))

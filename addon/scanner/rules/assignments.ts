@@ -124,16 +124,14 @@ function isAssignedSecret(
   words: readonly string[],
   isSecret: (value: string) => boolean,
 ): boolean {
-  const name = /[A-Za-z0-9_.-]*$/.exec(before)?.[0] ?? '';
-  const word = words.find((candidate) => match[0].toLowerCase().startsWith(candidate)) ?? '';
-  if (HARMLESS_NAME.test(name) || HARMLESS_REST.test(match[0].slice(word.length))) return false;
   const quoted = match[1] ?? match[2] ?? match[3];
   const value = quoted ?? match[4] ?? '';
   if (/\s/.test(value) || !isSecret(value)) return false;
+  const name = /[A-Za-z0-9_.-]*$/.exec(before)?.[0] ?? '';
+  const word = words.find((candidate) => match[0].toLowerCase().startsWith(candidate)) ?? '';
+  if (HARMLESS_NAME.test(name) || HARMLESS_REST.test(match[0].slice(word.length))) return false;
   // Without quotes an identifier is code; it needs to look random.
   return (
-    quoted !== undefined ||
-    !/^[A-Za-z_$][\w$]*$/.test(value) ||
-    /\d[A-Za-z].*\d[A-Za-z]|[A-Za-z]\d+[A-Za-z]+\d/.test(value)
+    quoted !== undefined || !/^[A-Za-z_$][\w$]*$/.test(value) || /\d[A-Za-z]+\d|[A-Za-z]\d+[A-Za-z]+\d/.test(value)
   );
 }

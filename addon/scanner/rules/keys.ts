@@ -30,7 +30,7 @@ export const KEY_RULES: readonly Rule[] = [
     issuer: 'PuTTY',
     severity: 'critical',
     trigger: exact('PuTTY-User-Key-File-'),
-    pattern: /PuTTY-User-Key-File-[23]: ?(?:ssh|ecdsa)-[a-z0-9-]{2,30}(?:\\[nr]|\s)/,
+    pattern: /PuTTY-User-Key-File-[23]: ?(?:ssh|ecdsa)-[a-z0-9-]{2,30}(?:\\[nr]|\s){1,4}Encryption: ?[a-z]/,
     examples: [`PuTTY-User-Key-${'File'}-3: ssh-ed25519\nEncryption: none\n`],
     lookalikes: ['PuTTY-User-Key-File-3 is the header'],
   },
@@ -89,13 +89,15 @@ export const KEY_RULES: readonly Rule[] = [
     name: 'JWK Private Key',
     issuer: 'RFC 7517',
     severity: 'critical',
-    trigger: exact('"kty"'),
+    trigger: exact('"kty"', '"d"'),
     edge: 'none',
-    back: 300,
     reach: 1200,
     pattern:
-      /"kty"\s{0,4}:\s{0,4}"(?:RSA|EC|OKP)"[^{}]{0,1000}"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40,}|"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40,700}"[^{}]{0,200}"kty"/,
-    examples: [`{"kty":"OKP","crv":"Ed25519","x":"${made(43)}","d":"${made(43)}"}`],
+      /"kty"\s{0,4}:\s{0,4}"(?:RSA|EC|OKP)"(?=[^{}]{0,800}?"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40})|"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40,700}"(?=[^{}]{0,400}?"kty")/,
+    examples: [
+      `{"kty":"OKP","crv":"Ed25519","x":"${made(43)}","d":"${made(43)}"}`,
+      `{"d":"${made(43)}","crv":"P-256","kty":"EC"}`,
+    ],
     lookalikes: [`{"kty":"OKP","crv":"Ed25519","x":"${made(43)}"}`],
   },
   {

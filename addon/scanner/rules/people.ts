@@ -17,7 +17,8 @@ export const PEOPLE_RULES: readonly Rule[] = [
     issuer: 'ISO/IEC 7812',
     severity: 'medium',
     trigger: digits,
-    pattern: /(?<![\w.+/=-])\d{4}(?:[ -]?\d){9,15}(?![\w+/=-]|\.\d)/,
+    // Not a row of a table of four-digit numbers.
+    pattern: /(?<![\w.+/=-]|[0-9A-Fa-f]{4} )\d{4}(?:[ -]?\d){9,15}(?![\w+/=-]|\.\d| [0-9A-Fa-f]{4}(?![0-9A-Za-z]))/,
     check: (match) => isCardNumber(match[0]),
     examples: ['4242 4242 4242 4242', '5555-5555-5555-4444', '378282246310005', '4111111111111111'],
     lookalikes: [

@@ -20,8 +20,8 @@ export interface Rule {
   readonly reach?: number;
   /** Bytes before the trigger that belong to the match. */
   readonly back?: number;
-  /** `word` (the usual): no letter or digit stands before it. */
-  readonly edge?: 'word' | 'none';
+  /** `word` (the usual): no letter or digit stands before it. `token`: no dash or underscore either. */
+  readonly edge?: 'word' | 'token' | 'none';
   /** Says of a match whether it is one. `before`: the CONTEXT bytes that stand before it. */
   readonly check?: (match: RegExpExecArray, before: string) => boolean;
   /** Where it counts; everywhere if absent. */

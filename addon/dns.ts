@@ -1,6 +1,7 @@
 /**
- * The agent's name server: answers every well-formed query at once that there is no such name, and forwards nothing. Names are
- * resolved by the sidecar itself, after the policy has allowed them. RFC 1035 section 4.
+ * The name server of the agent and of a network scanner: answers every well-formed query at once, and forwards nothing. To the agent
+ * there is no such name: names are resolved by the sidecar itself, after the policy has allowed them. To a scanner every name is the
+ * sink's. RFC 1035 section 4.
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -9,14 +10,15 @@ export interface NameServer {
   close(): Promise<void>;
 }
 
-/** Rejects if one of the two sockets cannot be bound. */
-export async function serveNames(address: string, port: number): Promise<NameServer> {
+/** `every`: the IPv4 address of every name; none: no name exists. Rejects if one of the two sockets cannot be bound. */
+export async function serveNames(address: string, port: number, every?: string): Promise<NameServer> {
   const udp = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   udp.on('message', (query, from) => {
-    const answer = answerTo(query);
+    const answer = answerTo(query, every);
     if (answer) udp.send(answer, from.port, from.address, () => undefined); // an answer that is lost is asked for again
   });
-  const tcp = createServer(serveStream);
+  const streams = new Set<Socket>();
+  const tcp = createServer((socket) => serveStream(socket, streams, every));
   await bindUdp(udp, address, port);
   udp.on('error', () => undefined);
   try {
@@ -34,20 +36,27 @@ export async function serveNames(address: string, port: number): Promise<NameSer
   };
 }
 
-/** NXDOMAIN with the question copied; undefined for what is not one standard query. */
-export function answerTo(query: Buffer): Buffer | undefined {
+/**
+ * The question copied, with NXDOMAIN; with `every`, an A record for a question for one and an empty answer for any other. Undefined
+ * for what is not one standard query.
+ */
+export function answerTo(query: Buffer, every?: string): Buffer | undefined {
   if (query.length < HEADER) return undefined;
   const flags = query.readUInt16BE(2);
   const isQuery = (flags & 0x8000) === 0 && (flags & 0x7800) === 0;
   if (!isQuery || query.readUInt16BE(4) !== 1) return undefined;
   const end = questionEnd(query);
   if (end === undefined) return undefined;
-  const answer = Buffer.alloc(end);
+  const isA = query.readUInt16BE(end - 4) === 1 && query.readUInt16BE(end - 2) === 1;
+  const record = every !== undefined && isA ? addressRecord(every) : Buffer.alloc(0);
+  const answer = Buffer.alloc(end + record.length);
   query.copy(answer, 0, 0, end);
-  // Response, recursion available, as desired; NXDOMAIN.
-  answer.writeUInt16BE(0x8000 | (flags & 0x0100) | 0x0080 | 3, 2);
+  // Response, recursion available, as desired; NXDOMAIN, or no error.
+  answer.writeUInt16BE(0x8000 | (flags & 0x0100) | 0x0080 | (every === undefined ? 3 : 0), 2);
   answer.writeUInt16BE(1, 4);
   answer.fill(0, 6, HEADER);
+  answer.writeUInt16BE(record.length > 0 ? 1 : 0, 6);
+  record.copy(answer, end);
   return answer;
 }
 
@@ -57,7 +66,10 @@ const MAX_NAME = 255;
 const MAX_QUERY = 4_096;
 const STREAM_MS = 10_000;
 
-const streams = new Set<Socket>();
+/** The question's name by a pointer, type A, class IN, for 0 seconds. */
+function addressRecord(address: string): Buffer {
+  return Buffer.from([0xc0, HEADER, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, ...address.split('.').map(Number)]);
+}
 
 /** The offset behind name, type and class. A compressed name makes no sense in a first question and is not taken. */
 function questionEnd(query: Buffer): number | undefined {
@@ -71,7 +83,7 @@ function questionEnd(query: Buffer): number | undefined {
   return undefined;
 }
 
-function serveStream(socket: Socket): void {
+function serveStream(socket: Socket, streams: Set<Socket>, every: string | undefined): void {
   socket.on('error', () => socket.destroy());
   streams.add(socket);
   socket.once('close', () => streams.delete(socket));
@@ -83,7 +95,7 @@ function serveStream(socket: Socket): void {
       const length = pending.readUInt16BE(0);
       if (length > MAX_QUERY) return void socket.destroy();
       if (pending.length < 2 + length) return;
-      const answer = answerTo(pending.subarray(2, 2 + length));
+      const answer = answerTo(pending.subarray(2, 2 + length), every);
       pending = pending.subarray(2 + length);
       if (!answer) return void socket.destroy();
       const framed = Buffer.alloc(2 + answer.length);

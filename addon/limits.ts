@@ -34,10 +34,33 @@ export const SCAN_MS_PER_MB = 10_000;
 export const SCAN_CONNECTIONS = 8;
 /** Scans that wait for a connection; beyond it a request is told so at once. */
 export const SCAN_QUEUE = 256;
+/** Milliseconds after which a scan that nobody waits for any more no longer counts: twice what the largest body costs. */
+export const SCAN_ABANDONED_MS = 120_000;
+/** Milliseconds that an idle connection to the scanner is kept; pipelock keeps it for 120 s. */
+export const SCAN_IDLE_MS = 60_000;
+/** Milliseconds that a network scanner has until it serves, and between two looks. */
+export const HEALTH_MS = 15_000;
+export const HEALTH_POLL_MS = 25;
+/** Scans that wait for a network scanner; each costs it a core. */
+export const NETWORK_SCAN_QUEUE = 64;
+/** Bytes of a head at the sink: the agent's, with every character of its path escaped. */
+export const SINK_HEAD_BYTES = 256 * KiB;
+/** Milliseconds for a whole request at the sink, and that its idle connections stay open; pipelock keeps them for 90 s. */
+export const SINK_REQUEST_MS = 60_000;
+export const SINK_IDLE_MS = 120_000;
 /** Bytes of a scanner's reply that are read; a block is one line. */
 export const SCAN_REPLY_BYTES = 64 * KiB;
 /** Characters of a scanner's line that are passed on. */
 export const FINDING_CHARACTERS = 300;
+
+/** Bytes of one body that pipelock takes (its `max_body_bytes`); a request with a longer one is refused before it is scanned. */
+export const PIPELOCK_BODY_BYTES = 8 * MiB;
+/** Bytes of the extract of a request's head that go along in a field; a longer one is a part of its own. */
+export const EXTRACT_FIELD_BYTES = 8 * KiB;
+/** Bytes that an extract may have beyond twice its body: a head's, and what small bodies decode to. */
+export const EXTRACT_SPARE = 256 * KiB;
+/** Bytes that two parts of one extract share; longer than anything that is looked for. */
+export const EXTRACT_OVERLAP = 4 * KiB;
 
 /** Milliseconds of one DNS query, and how often it is tried. */
 export const RESOLVE_MS = 3_000;

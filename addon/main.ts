@@ -4,6 +4,7 @@
  */
 import { createInterface } from 'node:readline';
 import { type SidecarConfig, sidecarConfigSchema } from '../contracts/sidecar.ts';
+import { renewalSchema } from '../contracts/secret.ts';
 import type { ReadyLine } from '../contracts/sidecar.ts';
 import { serve, type Sidecar } from './sidecar.ts';
 
@@ -12,7 +13,7 @@ let begun = false;
 
 const lines = createInterface({ input: process.stdin });
 lines.on('line', (line) => {
-  if (begun) return sidecar?.beat();
+  if (begun) return next(line);
   begun = true;
   start(line).catch((error: unknown) => fail(error instanceof Error ? error.message : 'unknown error'));
 });
@@ -21,10 +22,23 @@ process.on('uncaughtException', (error) => fail(`unexpected ${error.name}\n${fra
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
 
+/** A heartbeat, and perhaps new values. A line that cannot be read is a heartbeat alone: the values before stay. */
+function next(line: string): void {
+  sidecar?.beat();
+  if (!line.startsWith('{')) return;
+  try {
+    sidecar?.renew(renewalSchema.parse(JSON.parse(line)));
+  } catch {
+    process.stderr.write('bump: a line of the launcher could not be read\n');
+  }
+}
+
 async function start(line: string): Promise<void> {
   const config = readConfig(line);
   if (typeof config === 'string') return fail(config);
   sidecar = await serve(config, { onBroken: (why) => fail(`journal: ${why}`) });
+  const wrong = await sidecar.scannerReady();
+  if (wrong !== undefined) return fail(`scanner: ${wrong}`);
   const { certificate, fingerprint } = sidecar.authority;
   const ready: ReadyLine = { event: 'ready', role: 'bump', certificate, fingerprint };
   process.stdout.write(`${JSON.stringify(ready)}\n`);

@@ -28,6 +28,8 @@ export interface ScannedPart {
 export const NONCE_FIELD = 'x-bottle-nonce';
 /** `index/count`, decimal. */
 export const PART_FIELD = 'x-bottle-part';
+/** Request field that names the scan in the scanner's log; a forward proxy keeps it for itself, so that it is no part of the proof. */
+export const SCAN_ID_FIELD = 'x-pipelock-agent';
 /** Response field of an allow (status 204). */
 export const RECEIPT_FIELD = 'x-bottle-receipt';
 
@@ -73,7 +75,7 @@ const PER_HOP = new Set([
 
 /** One unambiguous text. Sorted by name, because a forward proxy may reorder fields; values of one name keep their order. */
 function canonical(part: ScannedPart): string {
-  const fields = sorted(part.fields.filter(([name]) => !isPerHop(name)));
+  const fields = sorted(part.fields.filter(([name]) => !isPerHop(name) && name.toLowerCase() !== SCAN_ID_FIELD));
   return JSON.stringify([
     'bottle-receipt-1',
     part.nonce,

@@ -2,21 +2,26 @@
  * Asks the scanner about a unit: every part of it as one absolute-URI call with a nonce, each proven by its own receipt.
  */
 import { randomBytes } from 'node:crypto';
-import type { Dispatcher, Pool } from 'undici';
-import UndiciPool from 'undici/lib/dispatcher/pool.js';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Host } from '../contracts/host.ts';
-import { HEAD_BYTES, SCAN_CONNECTIONS, SCAN_MS, SCAN_MS_PER_MB, SCAN_QUEUE, SCAN_REPLY_BYTES } from './limits.ts';
+import { type Line, openLine, type Reach, UNREACHED } from './call.ts';
+import { type Lane, makeLane } from './lane.ts';
+import { HEALTH_MS, HEALTH_POLL_MS, SCAN_CONNECTIONS, SCAN_MS, SCAN_MS_PER_MB, SCAN_QUEUE } from './limits.ts';
 import type { Field, RequestHead, Unit } from './message.ts';
+import { present } from './present.ts';
 import { NONCE_FIELD, PART_FIELD, receiptOf, type ScannedPart, sha256 } from './receipt.ts';
-import { type Reply, type ScanResult, verdictOf } from './verdict.ts';
+import { selfTest } from './selftest.ts';
+import { type ScanResult, verdictOf } from './verdict.ts';
 
 export interface Scanner {
   scan(id: string, head: RequestHead, unit: Unit, gone: AbortSignal): Promise<ScanResult>;
+  /** Waits until it serves, and tests it. @returns what is wrong with it, if so */
+  ready(): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
 export interface ScannerOptions {
-  readonly socket: string;
+  readonly reach: Reach;
   readonly key: Buffer;
   /** Milliseconds for a part of so many bytes. */
   readonly deadline?: (bytes: number) => number;
@@ -30,36 +35,78 @@ export interface ScanPart extends ScannedPart {
 }
 
 export function connectScanner(options: ScannerOptions): Scanner {
-  const { socket, key, deadline = scanDeadline, connections = SCAN_CONNECTIONS, queue = SCAN_QUEUE } = options;
-  const pool = new UndiciPool('http://scanner', {
-    socketPath: socket,
-    connections,
-    pipelining: 1,
-    allowH2: false,
-    headersTimeout: 0, // the deadline of the whole call is the limit
-    bodyTimeout: 0,
-    maxHeaderSize: HEAD_BYTES,
-  });
+  const { reach, connections = SCAN_CONNECTIONS, queue = SCAN_QUEUE } = options;
+  const line = openLine(reach, connections);
   const lane = makeLane(connections, queue);
+  const scan: Scanner['scan'] = (...request) => scanUnit(line, lane, options, ...request);
+  if (reach.kind === 'socket') return { scan, ready: async () => undefined, close: () => line.close() };
+  const trusted = makeTrust(() => selfTest((head, unit) => scan(randomBytes(8).toString('hex'), head, unit, NEVER)));
   return {
-    async scan(id, head, unit, gone) {
-      let result: ScanResult = { kind: 'error', cause: 'nothing was scanned' };
-      for (const part of parts(id, head, unit)) {
-        const done = lane.enter();
-        if (done === undefined) return { kind: 'error', cause: 'too many scans are waiting' };
-        try {
-          const reply = await call(pool, part, { ms: deadline(part.body.length), gone });
-          result = 'cause' in reply ? reply : verdictOf(reply, receiptOf(key, part));
-        } finally {
-          done();
-        }
-        if (result.kind !== 'allow') return result;
-      }
+    async scan(...request) {
+      const failure = await trusted.check();
+      if (failure !== undefined) return { kind: 'error', cause: `the scanner failed its self-test: ${failure}` };
+      const result = await scan(...request);
+      if (result.kind === 'error' && result.cause.startsWith(UNREACHED)) trusted.forget();
       return result;
     },
-    close: () => pool.destroy(),
+    async ready() {
+      if (!(await serves(line))) return 'does not answer';
+      const failure = await trusted.check();
+      return failure === undefined ? undefined : `failed its self-test: ${failure}`;
+    },
+    close: () => line.close(),
   };
 }
+
+async function scanUnit(
+  line: Line,
+  lane: Lane,
+  { reach, key, deadline = scanDeadline }: ScannerOptions,
+  ...[id, head, unit, gone]: Parameters<Scanner['scan']>
+): Promise<ScanResult> {
+  let result: ScanResult = { kind: 'error', cause: 'nothing was scanned' };
+  for (const plain of parts(id, head, unit)) {
+    const part = reach.kind === 'tcp' ? present(plain) : plain;
+    const slot = await lane.enter(gone);
+    if (slot === 'full') return { kind: 'error', cause: 'too many scans are waiting' };
+    if (slot === 'gone') return { kind: 'error', cause: 'the agent left before the scan' };
+    const { method, url, body } = part;
+    const call = line.call({ method, url, fields: callFields(part), body, ms: deadline(body.length), gone });
+    void call.over.then(() => slot.leave());
+    const reply = await call.reply;
+    result = 'cause' in reply ? reply : verdictOf(reply, receiptOf(key, part));
+    if (result.kind !== 'allow') return result;
+  }
+  return result;
+}
+
+/** True as soon as it answers for its health; false after a time. */
+async function serves(line: Line): Promise<boolean> {
+  for (const end = performance.now() + HEALTH_MS; performance.now() < end; await delay(HEALTH_POLL_MS)) {
+    const { reply } = line.call({ method: 'GET', url: '/health', fields: [], body: null, ms: HEALTH_MS, gone: NEVER });
+    const answer = await reply;
+    if ('status' in answer && answer.status === 200) return true;
+  }
+  return false;
+}
+
+/** A self-test that holds until it is forgotten: one runs at a time, and one that failed is not remembered. */
+function makeTrust(test: () => Promise<string | undefined>): { check(): Promise<string | undefined>; forget(): void } {
+  let known: Promise<string | undefined> | undefined;
+  return {
+    async check() {
+      const mine = (known ??= test());
+      const failure = await mine;
+      if (failure !== undefined && known === mine) known = undefined;
+      return failure;
+    },
+    forget() {
+      known = undefined;
+    },
+  };
+}
+
+const NEVER = new AbortController().signal;
 
 /** The parts of a unit, as they go to the scanner. A plain request is one; windows and decoded copies would come here. */
 export function* parts(id: string, head: RequestHead, unit: Unit): Iterable<ScanPart> {
@@ -95,93 +142,6 @@ export function scanDeadline(bytes: number): number {
   return SCAN_MS + Math.ceil((bytes / 1_000_000) * SCAN_MS_PER_MB);
 }
 
-type NoReply = { readonly kind: 'error'; readonly cause: string };
-
-/** One call, bounded in time and in what is read of the reply. Never rejects. */
-function call(pool: Pool, part: ScanPart, { ms, gone }: { ms: number; gone: AbortSignal }): Promise<Reply | NoReply> {
-  return new Promise((resolve) => {
-    let controller: Dispatcher.DispatchController | undefined;
-    let settled = false;
-    let status = 0;
-    let fields: Field[] = [];
-    let size = 0;
-    const body: Buffer[] = [];
-
-    function settle(reply: Reply | NoReply): void {
-      if (settled) return;
-      settled = true;
-      clearTimeout(timer);
-      gone.removeEventListener('abort', onGone);
-      resolve(reply);
-    }
-    function giveUp(cause: string): void {
-      settle({ kind: 'error', cause });
-      controller?.abort(new Error(cause));
-    }
-    const onGone = () => giveUp('the agent left during the scan');
-    const timer = setTimeout(() => giveUp('timed out: the scanner did not answer'), ms);
-    gone.addEventListener('abort', onGone, { once: true });
-
-    pool.dispatch(
-      { method: part.method, path: part.url, headers: callFields(part), body: part.body },
-      {
-        onRequestStart(given) {
-          controller = given;
-          if (settled) given.abort(new Error('given up'));
-        },
-        onResponseStart(given, code) {
-          status = code;
-          fields = fieldsOf(given.rawHeaders);
-        },
-        onResponseData(_, chunk) {
-          size += chunk.length;
-          if (size > SCAN_REPLY_BYTES) giveUp('the scanner answered too much');
-          else body.push(chunk);
-        },
-        onResponseEnd() {
-          settle({ status, fields, body: Buffer.concat(body), bodiless: part.method === 'HEAD' });
-        },
-        onResponseError(_, error) {
-          settle({ kind: 'error', cause: `the scanner could not be asked (${codeOf(error)})` });
-        },
-      },
-    );
-  });
-}
-
-function callFields(part: ScanPart): string[] {
-  return [...part.fields.flat(), NONCE_FIELD, part.nonce, PART_FIELD, `${part.index}/${part.count}`];
-}
-
-/** Fields as undici hands them over: names and values in turn, as bytes. */
-export function fieldsOf(raw: Dispatcher.DispatchController['rawHeaders']): Field[] {
-  if (!Array.isArray(raw)) return [];
-  const fields: Field[] = [];
-  for (let index = 0; index + 1 < raw.length; index += 2) fields.push([latin1(raw[index]), latin1(raw[index + 1])]);
-  return fields;
-}
-
-/** The code of a system or library error; never its message, which may quote what was sent. */
-export function codeOf(error: unknown): string {
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
-    return error.code;
-  return error instanceof Error ? error.name : 'unknown error';
-}
-
-function latin1(part: Buffer | string | undefined): string {
-  return typeof part === 'string' ? part : (part?.toString('latin1') ?? '');
-}
-
-/** Bounds how many calls are under way and waiting together; undici queues what its connections cannot take. */
-function makeLane(connections: number, queue: number): { enter(): (() => void) | undefined } {
-  let inside = 0;
-  return {
-    enter() {
-      if (inside >= connections + queue) return undefined;
-      inside += 1;
-      return () => {
-        inside -= 1;
-      };
-    },
-  };
+function callFields(part: ScanPart): Field[] {
+  return [...part.fields, [NONCE_FIELD, part.nonce], [PART_FIELD, `${part.index}/${part.count}`]];
 }

@@ -1,7 +1,9 @@
 /** The sidecar as a whole: listeners, scanner and upstream around `exchange`. */
 import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import type { Outcome } from '../contracts/exchange.ts';
-import { HEARTBEAT_LOST_MS, type SidecarConfig } from '../contracts/sidecar.ts';
+import type { Renewal } from '../contracts/secret.ts';
+import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../contracts/sidecar.ts';
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
 import { makeClient } from './client/h1.ts';
@@ -10,11 +12,13 @@ import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
-import { BUDGET_BYTES } from './limits.ts';
+import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
 import type { Refusal, Target } from './message.ts';
 import { decide, isTunnelPort } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
+import { holdSecrets } from './secrets.ts';
 import { connectScanner, type ScannerOptions } from './scan.ts';
+import { openSink, type SinkOptions } from './sink.ts';
 import { addressCheck, refusalOf } from './upstream/address.ts';
 import { makeDial, makeResolve, type Resolve } from './upstream/dial.ts';
 import { makeUpstream } from './upstream/h1.ts';
@@ -23,8 +27,14 @@ export interface Sidecar {
   readonly authority: Authority;
   /** Where the proxy listens; the configuration's, unless that was 0. */
   readonly port: number;
+  /** Where a network scanner's requests end. */
+  readonly sinkPort: number | undefined;
+  /** Waits for a network scanner, and tests it. @returns what is wrong with it, if so */
+  scannerReady(): Promise<string | undefined>;
   /** A line of the launcher has come. */
   beat(): void;
+  /** New values of secrets. */
+  renew(renewal: Renewal): void;
   /** Destroys every tunnel, writes what is left to write. */
   close(): Promise<void>;
 }
@@ -47,9 +57,12 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const { listen, policy } = config;
   const authority = makeAuthority(config.session);
   const journal = openJournal({ file: config.journal, onBroken: around.onBroken });
+  const key = Buffer.from(config.key, 'base64');
+  const network = config.scanner.kind === 'pipelock' ? config.scanner : undefined;
+  const sink = network && (await openSink(sinkOptions(network, key)));
   const scanner = connectScanner({
-    socket: config.scanner.socket,
-    key: Buffer.from(config.key, 'base64'),
+    ...reachOf(config.scanner),
+    key,
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
   const check = addressCheck(policy.allow_private);
@@ -58,10 +71,19 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
       check,
       resolve: around.resolve ?? makeResolve(),
       extraRoots: config.upstream_ca,
-      self: { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
+      self: [
+        { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
+        ...(network
+          ? [
+              { address: network.address, ports: [network.port] },
+              { address: network.sink.address, ports: [network.sink.port, network.sink.dns_port] },
+            ]
+          : []),
+      ],
       ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
     }),
   );
+  const secrets = holdSecrets(config.secrets);
   const exchanges = new Set<Promise<void>>();
   const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
   const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });
@@ -80,6 +102,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
         : { kind: 'deny', why: refusalOf(target.host.text, target.host.text, address.why) };
     },
     scan: (...request) => scanner.scan(...request),
+    secrets,
     journal,
     upstream,
   };
@@ -100,7 +123,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     const is = host.text === listen.address ? ports.includes(port) : own.has(host.text);
     return is ? { kind: 'refused', status: 403, reason: 'the target is the sidecar itself' } : undefined;
   }
-  const bodyLimit = around.bodyBytes === undefined ? {} : { bodyBytes: around.bodyBytes };
+  const bodyBytes = around.bodyBytes ?? network?.body_bytes ?? BODY_BYTES;
 
   const door = await openDoor({
     address: listen.address,
@@ -110,7 +133,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     authority,
     refuseTunnel,
     serve(request, response, how) {
-      const client = makeClient(request, response, { ...how, budget, refuse: loop, ...bodyLimit });
+      const client = makeClient(request, response, { ...how, budget, refuse: loop, bodyBytes });
       const running = exchange(client, newId(), steps).then(
         () => undefined,
         () => client.destroy(),
@@ -129,11 +152,14 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   return {
     authority,
     port: door.port,
+    sinkPort: sink?.port,
+    scannerReady: () => scanner.ready(),
     beat: () => lifeline.beat(),
+    renew: (renewal) => secrets.renew(renewal.secrets),
     async close() {
       lifeline[Symbol.dispose]();
       door.close();
-      await Promise.allSettled([names.close(), scanner.close(), upstream[Symbol.asyncDispose]()]);
+      await Promise.allSettled([names.close(), scanner.close(), sink?.close(), upstream[Symbol.asyncDispose]()]);
       await Promise.race([Promise.all(exchanges), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
       journal[Symbol.dispose]();
     },
@@ -142,6 +168,17 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
 
 /** Milliseconds in which requests that were cut off get their last line. */
 const CLOSING_MS = 1_000;
+
+function sinkOptions({ address, sink }: PipelockScanner, key: Buffer): SinkOptions {
+  return { address: sink.address, port: sink.port, dnsPort: sink.dns_port, scanner: address, key };
+}
+
+/** One scan per core: a network scanner takes a core for each, and more of them would only wait inside it. */
+function reachOf(scanner: SidecarConfig['scanner']): Pick<ScannerOptions, 'reach' | 'connections' | 'queue'> {
+  if (scanner.kind === 'embedded') return { reach: { kind: 'socket', path: scanner.socket } };
+  const { address, port } = scanner;
+  return { reach: { kind: 'tcp', address, port }, connections: availableParallelism(), queue: NETWORK_SCAN_QUEUE };
+}
 
 function newId(): string {
   return randomBytes(8).toString('hex');

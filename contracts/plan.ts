@@ -1,7 +1,14 @@
 /** The launch plan: what will exist, as data. Printed by `--dry-run --format=json`, executed by `launch`. */
 import { z } from 'zod';
+import { PIPELOCK_VERSIONS } from './pipelock.ts';
 import { policySchema } from './policy.ts';
-import { gateConfigSchema, scannerConfigSchema, sidecarConfigSchema } from './sidecar.ts';
+import {
+  embeddedSchema,
+  gateConfigSchema,
+  pipelockSchema,
+  scannerConfigSchema,
+  sidecarConfigSchema,
+} from './sidecar.ts';
 
 /** A named reference to what only the launch can know; every name is listed under `late_bound`. */
 export const lateSchema = z.strictObject({ late: z.string() });
@@ -23,16 +30,16 @@ export type ImageSpec = z.infer<typeof imageSpecSchema>;
 
 export const networkSpecSchema = z.strictObject({
   name: z.string(),
-  /** `agent`: internal, without an address of the host. `egress`: an ordinary bridge. */
-  role: z.enum(['agent', 'egress']),
+  /** `agent`, `scan`: internal, without an address of the host. `egress`: an ordinary bridge. */
+  role: z.enum(['agent', 'scan', 'egress']),
   subnet: text,
 });
 export type NetworkSpec = z.infer<typeof networkSpecSchema>;
 
 export const volumeSpecSchema = z.strictObject({
   name: z.string(),
-  /** `journal`: disk. `scan`: tmpfs for the scanner's socket. `home`: disk, kept after the session if `keep`. */
-  role: z.enum(['journal', 'scan', 'home']),
+  /** `journal`: disk. `scan`: tmpfs for the scanner's socket. `config`: disk, what a scanner of others reads. `home`: disk, kept after the session if `keep`. */
+  role: z.enum(['journal', 'scan', 'config', 'home']),
   keep: z.boolean(),
 });
 export type VolumeSpec = z.infer<typeof volumeSpecSchema>;
@@ -44,7 +51,7 @@ export const mountSpecSchema = z.discriminatedUnion('kind', [
 ]);
 export type MountSpec = z.infer<typeof mountSpecSchema>;
 
-export const roleSchema = z.enum(['gate', 'bump', 'scanner', 'agent', 'route']);
+export const roleSchema = z.enum(['gate', 'bump', 'scanner', 'agent', 'route', 'check']);
 export type Role = z.infer<typeof roleSchema>;
 
 export const containerSpecSchema = z.strictObject({
@@ -78,8 +85,8 @@ export const containerSpecSchema = z.strictObject({
     sysctls: z.record(z.string(), z.string()),
   }),
   limits: z.strictObject({ memory_bytes: z.number().int(), cpus: z.number().nullable(), pids: z.number().int() }),
-  /** `lifeline`: standard input only, held by the launcher. `streams`: all three are the caller's. `none`: runs once. */
-  attach: z.enum(['lifeline', 'streams', 'none']),
+  /** `lifeline`: standard input only, held by the launcher. `streams`: all three are the caller's. `none`: runs once. `alone`: runs until it is removed. */
+  attach: z.enum(['lifeline', 'streams', 'none', 'alone']),
   /** `caller`: has a terminal if the caller has one. */
   terminal: z.enum(['none', 'caller']),
   /** `capped`: the engine keeps the last megabytes. `none`: what it prints is the caller's alone. */
@@ -95,7 +102,7 @@ export const planSchema = z.strictObject({
     z.strictObject({ kind: z.literal('file'), path: z.string() }),
     z.strictObject({ kind: z.literal('built-in') }),
   ]),
-  images: z.strictObject({ sidecar: imageSpecSchema, agent: imageSpecSchema }),
+  images: z.strictObject({ sidecar: imageSpecSchema, agent: imageSpecSchema, scanner: imageSpecSchema.optional() }),
   networks: z.array(networkSpecSchema),
   volumes: z.array(volumeSpecSchema),
   containers: z.strictObject({
@@ -104,15 +111,25 @@ export const planSchema = z.strictObject({
     bump: containerSpecSchema,
     agent: containerSpecSchema,
     route: containerSpecSchema.nullable(),
+    /** Looks at the scanner's configuration before the scanner starts. */
+    check: containerSpecSchema.nullable(),
   }),
   /** What goes in by standard input. */
   config: z.strictObject({
     gate: gateConfigSchema.extend({ sidecar: lateSchema }),
     bump: sidecarConfigSchema.extend({
       key: lateSchema,
+      scanner: z.discriminatedUnion('kind', [
+        embeddedSchema,
+        pipelockSchema.extend({
+          address: lateSchema,
+          sink: pipelockSchema.shape.sink.extend({ address: lateSchema }),
+        }),
+      ]),
       listen: sidecarConfigSchema.shape.listen.extend({ address: lateSchema, gate: lateSchema }),
     }),
-    scanner: scannerConfigSchema.extend({ key: lateSchema }),
+    /** null: a scanner that reads a file. */
+    scanner: scannerConfigSchema.extend({ key: lateSchema }).nullable(),
   }),
   /** For people: the rules as a user writes them, and what goes with them. */
   egress: z.strictObject({
@@ -122,7 +139,17 @@ export const planSchema = z.strictObject({
     upstream_ca: z.array(z.string()),
     mitm: z.strictObject({ enabled: z.literal(true), ca_fingerprint: z.null() }),
   }),
-  scanner: z.strictObject({ kind: z.literal('embedded') }),
+  scanner: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('embedded') }),
+    z.strictObject({
+      kind: z.literal('pipelock'),
+      /** The release line that the configuration is made for. */
+      version: z.enum(PIPELOCK_VERSIONS),
+      /** Where the configuration is put before the start, and what it says: JSON, which is YAML. */
+      file: z.string(),
+      config: z.json(),
+    }),
+  ]),
   trust: z.strictObject({
     files: z.array(z.string()),
     variables: z.record(z.string(), z.string()),

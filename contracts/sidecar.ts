@@ -2,11 +2,31 @@
 import { z } from 'zod';
 import { ownCredentialSchema } from './credential.ts';
 import { policySchema } from './policy.ts';
+import { boundSecretSchema } from './secret.ts';
 
 /** Standard base64 of the session's 32-byte key for receipts. */
 const sessionKey = z.string();
 
-/** First line of the sidecar's standard input, as one line of JSON. Every later line is a heartbeat, its end is the launcher's. */
+/** The embedded scanner's unix socket. */
+export const embeddedSchema = z.object({ kind: z.literal('embedded'), socket: z.string() });
+
+/** A scanner that is a forward proxy, alone on a network where every name and every answer is the sidecar's. */
+export const pipelockSchema = z.object({
+  kind: z.literal('pipelock'),
+  /** The scanner's address and port. */
+  address: z.string(),
+  port: z.number().int(),
+  /** What the sidecar serves on that network: where the scanner's requests end, and its only resolver. */
+  sink: z.object({ address: z.string(), port: z.number().int(), dns_port: z.number().int() }),
+  /** Bytes of one body that it scans. */
+  body_bytes: z.number().int(),
+});
+export type PipelockScanner = z.infer<typeof pipelockSchema>;
+
+/**
+ * First line of the sidecar's standard input, as one line of JSON. Every later line is a heartbeat, one with a JSON object in it a `Renewal`
+ * as well; its end is the launcher's.
+ */
 export const sidecarConfigSchema = z.object({
   version: z.literal(1),
   session: z.string(),
@@ -18,8 +38,9 @@ export const sidecarConfigSchema = z.object({
   policy: policySchema,
   /** PEM texts of further roots for upstream TLS. */
   upstream_ca: z.array(z.string()),
-  /** The scanner's unix socket. */
-  scanner: z.object({ kind: z.literal('embedded'), socket: z.string() }),
+  scanner: z.discriminatedUnion('kind', [embeddedSchema, pipelockSchema]),
+  /** Credentials that are put into requests; their values stand here and in later lines, and nowhere else. */
+  secrets: z.array(boundSecretSchema),
   /** File that journal lines are appended to. */
   journal: z.string(),
 });

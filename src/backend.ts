@@ -101,8 +101,11 @@ export interface Container extends AsyncDisposable {
   readyLine(timeoutMs: number, signal: AbortSignal): Promise<string>;
   /** The last lines of its log, control characters removed. */
   logs(lines: number): Promise<string[]>;
-  /** Puts files in by the engine's archive API, also before start. Parent folders must exist, unless they are among the entries. */
-  put(files: readonly FileEntry[]): Promise<void>;
+  /**
+   * Puts files in by the engine's archive API, also before start. Parent folders must exist, unless they are among the entries.
+   * Where the root is read-only, `folder` has to name a writable volume that all of them lie in.
+   */
+  put(files: readonly FileEntry[], folder?: string): Promise<void>;
   /** A file's content, also of a container that does not run; undefined if it is not there. Links are followed. */
   get(path: string): Promise<Buffer | undefined>;
   exec(command: readonly string[], options: { user: string }): Promise<{ status: number; output: string }>;

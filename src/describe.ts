@@ -35,24 +35,24 @@ function withoutSecrets(plan: LaunchPlan): LaunchPlan {
 }
 
 function describeText(plan: LaunchPlan): string {
-  const { gate, scanner, bump, agent, route } = plan.containers;
+  const { gate, scanner, bump, agent, route, check } = plan.containers;
   return `${[
     `session ${plan.session}, from ${plan.manifest.kind === 'file' ? plan.manifest.path : 'the built-in default'}`,
     ...plan.notes.map((note) => `  note: ${note}`),
     '',
     'images',
-    ...Object.entries(plan.images).map(
-      ([name, image]) => `  ${name}: ${image.kind === 'named' ? image.reference : `built from ${image.dockerfile}`}`,
+    ...Object.entries(plan.images).flatMap(([name, image]) =>
+      image ? [`  ${name}: ${image.kind === 'named' ? image.reference : `built from ${image.dockerfile}`}`] : [],
     ),
     'networks',
     ...plan.networks.map(
       ({ name, role }) =>
-        `  ${name}: ${role === 'agent' ? 'internal, no address of this machine on it' : "the sidecar's way out"}`,
+        `  ${name}: ${role === 'egress' ? "the sidecar's way out" : 'internal, no address of this machine on it'}`,
     ),
     'volumes',
     ...plan.volumes.map(({ name, role, keep }) => `  ${name}: ${role}${keep ? ', kept' : ''}`),
     'containers',
-    ...[gate, scanner, bump, ...(route ? [route] : []), agent].flatMap(describeContainer),
+    ...[gate, ...(check ? [check] : []), scanner, bump, ...(route ? [route] : []), agent].flatMap(describeContainer),
     'egress',
     `  allow: ${plan.egress.allow.join(', ') || 'nothing'}; everything else is refused`,
     `  private addresses that may be dialled: ${plan.egress.policy.allow_private.join(', ') || 'none'}`,
@@ -64,7 +64,7 @@ function describeText(plan: LaunchPlan): string {
       : []),
     '  TLS is opened with a CA that is made at the launch and lives in memory only',
     'scanner',
-    `  ${plan.scanner.kind}; no finding towards its own issuer: ${[...new Set(plan.config.scanner.own_credentials.map(({ issuer }) => issuer))].join(', ')}`,
+    ...describeScanner(plan),
     'trust',
     ...plan.trust.files.map((file) => `  ${file}`),
     'known at the launch only',
@@ -72,6 +72,19 @@ function describeText(plan: LaunchPlan): string {
   ]
     .map(visible)
     .join('\n')}\n`;
+}
+
+function describeScanner({ scanner, config }: LaunchPlan): string[] {
+  if (scanner.kind === 'pipelock') {
+    const text = JSON.stringify(scanner.config, (_, value: unknown) => (isLate(value) ? printed(value) : value), 2);
+    return [`  pipelock ${scanner.version}, with ${scanner.file}:`, ...text.split('\n').map((line) => `    ${line}`)];
+  }
+  const issuers = [...new Set(config.scanner?.own_credentials.map(({ issuer }) => issuer))];
+  return [`  embedded; no finding towards its own issuer: ${issuers.join(', ')}`];
+}
+
+function isLate(value: unknown): value is Late {
+  return typeof value === 'object' && value !== null && 'late' in value && typeof value.late === 'string';
 }
 
 function describeContainer(spec: ContainerSpec): string[] {

@@ -67,6 +67,7 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
     const grounds = await all(failed, {
       sidecar: makeImage(site, plan.images.sidecar, 'sidecar image'),
       agent: makeImage(site, plan.images.agent, 'agent image'),
+      scanner: plan.images.scanner ? makeImage(site, plan.images.scanner, 'scanner image') : Promise.resolve(undefined),
       networks: all(
         failed,
         plan.networks.map((spec) => makeNetwork(site, spec)),
@@ -76,7 +77,9 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
         plan.volumes.map((spec) => makeVolume(site, spec)),
       ),
     });
-    const [agentNetwork, egressNetwork] = grounds.networks;
+    const network = (role: NetworkSpec['role']) =>
+      grounds.networks[plan.networks.findIndex((spec) => spec.role === role)];
+    const [agentNetwork, egressNetwork, scanNetwork] = [network('agent'), network('egress'), network('scan')];
     if (!agentNetwork || !egressNetwork)
       throw new LaunchError('networks', 'the plan has not the two that a launch needs');
     const user = agentUser(plan, grounds.agent, input.say);
@@ -90,15 +93,25 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
       .set('address.gate', agentNetwork.address(3))
       .set('user.agent', user);
 
-    const { gate, scanner, bump, agent, route } = plan.containers;
+    if (grounds.scanner) values.set('image.scanner', grounds.scanner.id);
+    if (scanNetwork)
+      values
+        .set('subnet.scan', scanNetwork.subnet)
+        .set('address.sink', scanNetwork.address(2))
+        .set('cidr.sink', `${scanNetwork.address(2)}/32`)
+        .set('address.scanner', scanNetwork.address(3));
+
+    const { gate, bump, agent, route } = plan.containers;
     const gateMade = makeContainer(site, bind(gate, values));
+    const scanner = startScanner(site, plan, values);
     const up = await all(failed, {
       gate: gateMade.then((container) => serve(site, 'gate', container, bind(plan.config.gate, values))),
-      scanner: makeContainer(site, bind(scanner, values)).then((container) =>
-        serve(site, 'scanner', container, bind(plan.config.scanner, values)),
-      ),
+      scanner,
       bump: makeContainer(site, bind(bump, values))
         .then((container) => serve(site, 'bump', container, bind(plan.config.bump, values)))
+        .catch(async (error: unknown) => {
+          throw await blame(error, scanner);
+        })
         .then(async (serving) => {
           if (route) await runOnce(site, bind(route, values));
           return serving;
@@ -131,7 +144,12 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
 export interface Serving {
   readonly role: 'gate' | 'scanner' | 'bump';
   readonly container: Container;
-  readonly lifeline: Lifeline;
+  /** None where the program does not read its standard input: what keeps such a one from being reached is the sidecar's end. */
+  readonly lifeline: Lifeline | undefined;
+}
+
+/** One that has said so itself. */
+interface Ready extends Serving {
   readonly ready: ReadyLine;
 }
 
@@ -167,13 +185,41 @@ async function makeContainer(
   );
 }
 
+/** A scanner of others gets a file, which it checks itself; whether it serves, and finds, is seen by the sidecar. */
+async function startScanner(site: Site, plan: LaunchPlan, values: ReadonlyMap<string, string>): Promise<Serving> {
+  const { scanner, check } = plan.containers;
+  if (plan.scanner.kind === 'embedded' || !check) {
+    const container = await makeContainer(site, bind(scanner, values));
+    return await serve(site, 'scanner', container, bind(plan.config.scanner, values));
+  }
+  const { file, config } = plan.scanner;
+  const made = makeContainer(site, bind(scanner, values));
+  made.catch(() => {}); // it is waited for below
+  const content = `${JSON.stringify(bind(config, values), null, 2)}\n`;
+  await runOnce(site, bind(check, values), (container) =>
+    container.put([{ path: file, content, mode: 0o644 }], file.replace(/\/[^/]*$/, '')),
+  );
+  const container = await made;
+  await stage(container.name, container, () => container.start(site.signal));
+  return { role: 'scanner', container, lifeline: undefined };
+}
+
+/** A sidecar that does not get ready because of its scanner: the error is the scanner's, with its last lines. */
+async function blame(error: unknown, scanner: Promise<Serving>): Promise<unknown> {
+  const why = /bump: scanner: (.*)/.exec(error instanceof Error ? error.message : '')?.[1];
+  const serving = why === undefined ? undefined : await scanner.catch(() => undefined);
+  if (why === undefined || !serving) return error;
+  const log = await serving.container.logs(10).catch(() => []);
+  return new LaunchError(serving.container.name, why, log, { cause: error });
+}
+
 /** Starts a container of ours, hands it its configuration by standard input and waits for its ready line. */
 async function serve(
   { signal, containers }: Site,
   role: Serving['role'],
   container: Container,
   config: unknown,
-): Promise<Serving> {
+): Promise<Ready> {
   return stage(container.name, container, async () => {
     const lifeline = containers.own(await container.lifeline());
     await container.start(signal);
@@ -224,9 +270,14 @@ async function inspect(
   }
 }
 
-async function runOnce(site: Site, spec: Bound<ContainerSpec>): Promise<void> {
+async function runOnce(
+  site: Site,
+  spec: Bound<ContainerSpec>,
+  prepare?: (container: Container) => Promise<void>,
+): Promise<void> {
   const container = await makeContainer(site, spec);
   await stage(spec.name, container, async () => {
+    await prepare?.(container);
     const ended = container.wait();
     ended.catch(() => {}); // it is waited for below; if the start itself fails, that is what is said
     await container.start(site.signal);

@@ -1,10 +1,12 @@
 /** What a launch will make, decided before anything is touched. Pure: same manifest, same session, same plan. */
 import { memoryBytes } from '../contracts/manifest.ts';
+import { PIPELOCK_BODY_BYTES, PIPELOCK_IMAGE, PIPELOCK_VERSIONS, versionOfImage } from '../contracts/pipelock.ts';
 import { type ContainerSpec, type LaunchPlan, late, type MountSpec, type Role } from '../contracts/plan.ts';
 import { formatRule, type Policy, parseRule } from '../contracts/policy.ts';
 import { BUNDLE_FILE, CERTIFICATE_FILE, clientVariables } from '../contracts/variables.ts';
 import { OWN_CREDENTIALS } from './builtin.ts';
 import type { LoadedManifest } from './manifest.ts';
+import { PIPELOCK_FILE, PIPELOCK_FOLDER, PIPELOCK_PORT, pipelockConfig } from './pipelock.ts';
 
 export interface PlanOptions {
   /** Names everything that the session makes. */
@@ -37,7 +39,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     path: HOME,
   };
   const agentCommand = command ?? manifest.agent.command;
-  const socket = `${SOCKET_FOLDER}/scan.sock`;
+  const scan = manifest.scanner.kind === 'pipelock' ? pipelock(manifest.scanner, name) : embedded(name);
 
   const gate = container(name('gate'), 'gate', {
     entrypoint: ['/bin/sh', '/opt/bottle/addon/gate/gate.sh'],
@@ -47,13 +49,6 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     hardening: { ...HARDENED, cap_add: ['NET_ADMIN', 'SETGID', 'SETPCAP', 'SETUID'] },
     limits: { memory_bytes: 64 * MIB, cpus: null, pids: 32 },
   });
-  const scanner = container(name('scanner'), 'scanner', {
-    entrypoint: ['node', '/opt/bottle/addon/scanner/main.js'],
-    user: UNPRIVILEGED,
-    network: { kind: 'none' },
-    mounts: [{ kind: 'volume', source: name('scan'), target: SOCKET_FOLDER, read_only: false }],
-    limits: { memory_bytes: 1024 * MIB, cpus: null, pids: 128 },
-  });
   const bump = container(name('bump'), 'bump', {
     entrypoint: ['node', '/opt/bottle/addon/main.js'],
     user: UNPRIVILEGED,
@@ -62,13 +57,11 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       networks: [
         { name: name('egress'), address: null },
         { name: name('agent'), address: late('address.bump') },
+        ...scan.joined,
         ...manifest.egress.networks.map((network) => ({ name: network, address: null })),
       ],
     },
-    mounts: [
-      { kind: 'volume', source: name('scan'), target: SOCKET_FOLDER, read_only: false },
-      { kind: 'volume', source: name('journal'), target: JOURNAL_FOLDER, read_only: false },
-    ],
+    mounts: [...scan.shared, { kind: 'volume', source: name('journal'), target: JOURNAL_FOLDER, read_only: false }],
     hardening: { ...HARDENED, sysctls: { 'net.ipv4.ip_forward': '0' } },
     limits: { memory_bytes: 1024 * MIB, cpus: null, pids: 128 },
   });
@@ -105,21 +98,24 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       agent: manifest.agent.image
         ? { kind: 'named', reference: manifest.agent.image }
         : { kind: 'built', name: 'agent', dockerfile: 'Dockerfile.agent' },
+      ...(scan.image ? { scanner: scan.image } : {}),
     },
     networks: [
       { name: name('agent'), role: 'agent', subnet: late('subnet.agent') },
       { name: name('egress'), role: 'egress', subnet: late('subnet.egress') },
+      ...scan.networks,
     ],
     volumes: [
       { name: name('journal'), role: 'journal', keep: false },
-      { name: name('scan'), role: 'scan', keep: false },
+      scan.volume,
       { name: home.volume, role: 'home', keep: home.kind === 'keep' },
     ],
     containers: {
       gate,
-      scanner,
+      scanner: scan.scanner,
       bump,
       agent,
+      check: scan.check,
       route: manifest.egress.networks.length > 0 ? defaultRoute(name('route'), bump.name) : null,
     },
     config: {
@@ -134,13 +130,13 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
           proxy_port: PROXY_PORT,
           dns_port: DNS_PORT,
         },
-        own_names: [gate.name, bump.name, scanner.name, agent.name],
+        own_names: [gate.name, bump.name, scan.scanner.name, agent.name],
         policy,
         upstream_ca: loaded.upstreamCa.map(({ pem }) => pem),
-        scanner: { kind: 'embedded', socket },
+        scanner: scan.reached,
         journal: `${JOURNAL_FOLDER}/journal.ndjson`,
       },
-      scanner: { version: 1, key: late('session.key'), socket, own_credentials: [...OWN_CREDENTIALS] },
+      scanner: scan.config,
     },
     egress: {
       allow: policy.rules.map(formatRule),
@@ -149,12 +145,104 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       upstream_ca: loaded.upstreamCa.map(({ path }) => path),
       mitm: { enabled: true, ca_fingerprint: null },
     },
-    scanner: { kind: manifest.scanner.kind },
+    scanner: scan.plan,
     trust: { files: [CERTIFICATE_FILE, BUNDLE_FILE], variables, update_ca_certificates: true },
     home,
     agent_user: user,
-    late_bound: lateBound(agent, user, manifest.egress.networks.length > 0),
+    late_bound: { ...lateBound(agent, user, manifest.egress.networks.length > 0), ...scan.late_bound },
     notes: notes(loaded),
+  };
+}
+
+/** What a plan says of its scanner. */
+interface Scan {
+  readonly plan: LaunchPlan['scanner'];
+  readonly scanner: ContainerSpec;
+  readonly check: ContainerSpec | null;
+  readonly image: LaunchPlan['images']['scanner'];
+  readonly networks: LaunchPlan['networks'];
+  readonly volume: LaunchPlan['volumes'][number];
+  /** How the sidecar reaches it. */
+  readonly reached: LaunchPlan['config']['bump']['scanner'];
+  readonly joined: Extract<ContainerSpec['network'], { kind: 'networks' }>['networks'];
+  readonly shared: MountSpec[];
+  readonly config: LaunchPlan['config']['scanner'];
+  readonly late_bound: Record<string, string>;
+}
+
+/** Without any network: a unix socket on a volume in memory. */
+function embedded(name: (part: string) => string): Scan {
+  const socket = `${SOCKET_FOLDER}/scan.sock`;
+  const shared: MountSpec[] = [{ kind: 'volume', source: name('scan'), target: SOCKET_FOLDER, read_only: false }];
+  return {
+    plan: { kind: 'embedded' },
+    scanner: container(name('scanner'), 'scanner', {
+      entrypoint: ['node', '/opt/bottle/addon/scanner/main.js'],
+      user: UNPRIVILEGED,
+      network: { kind: 'none' },
+      mounts: shared,
+      limits: { memory_bytes: 1024 * MIB, cpus: null, pids: 128 },
+    }),
+    check: null,
+    image: undefined,
+    networks: [],
+    volume: { name: name('scan'), role: 'scan', keep: false },
+    reached: { kind: 'embedded', socket },
+    joined: [],
+    shared,
+    config: { version: 1, key: late('session.key'), socket, own_credentials: [...OWN_CREDENTIALS] },
+    late_bound: {},
+  };
+}
+
+/**
+ * Alone on a network on which the sidecar is the only resolver and the only address. It reads no standard input, so it has no
+ * lifeline: when the sidecar is gone nothing reaches it, and the sweep removes it.
+ */
+function pipelock(wish: LoadedManifest['manifest']['scanner'], name: (part: string) => string): Scan {
+  const reference = wish.image ?? PIPELOCK_IMAGE;
+  const version = wish.version ?? versionOfImage(reference) ?? PIPELOCK_VERSIONS[0];
+  // Root's, and the scanner is nobody: writable in name only, because the engine puts no file into a volume that is read-only.
+  const mounts: MountSpec[] = [{ kind: 'volume', source: name('config'), target: PIPELOCK_FOLDER, read_only: false }];
+  const common = { image: late('image.scanner'), user: UNPRIVILEGED, mounts };
+  const limits = { memory_bytes: 1024 * MIB, cpus: null, pids: 256 };
+  return {
+    plan: { kind: 'pipelock', version, file: PIPELOCK_FILE, config: pipelockConfig(version) as never },
+    scanner: container(name('scanner'), 'scanner', {
+      ...common,
+      command: ['run', '--config', PIPELOCK_FILE],
+      network: { kind: 'networks', networks: [{ name: name('scan'), address: late('address.scanner') }] },
+      dns: [late('address.sink')],
+      limits,
+      attach: 'alone',
+    }),
+    check: container(name('check'), 'check', {
+      ...common,
+      command: ['check', '--config', PIPELOCK_FILE],
+      network: { kind: 'none' },
+      limits,
+      attach: 'none',
+    }),
+    image: { kind: 'named', reference },
+    networks: [{ name: name('scan'), role: 'scan', subnet: late('subnet.scan') }],
+    volume: { name: name('config'), role: 'config', keep: false },
+    reached: {
+      kind: 'pipelock',
+      address: late('address.scanner'),
+      port: PIPELOCK_PORT,
+      sink: { address: late('address.sink'), port: 80, dns_port: DNS_PORT },
+      body_bytes: PIPELOCK_BODY_BYTES,
+    },
+    joined: [{ name: name('scan'), address: late('address.sink') }],
+    shared: [],
+    config: null,
+    late_bound: {
+      'address.scanner': "the scanner's address on the scan network: follows from subnet.scan",
+      'address.sink': "the sidecar's address on the scan network: follows from subnet.scan",
+      'cidr.sink': 'that address alone, as a block',
+      'image.scanner': "the scanner image's id",
+      'subnet.scan': 'a free subnet, found when the network is made',
+    },
   };
 }
 

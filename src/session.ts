@@ -178,7 +178,7 @@ export class Session implements AsyncDisposable {
   async settle(): Promise<void> {
     const { container: agent, supports } = this.#parts;
     const ended = supports.find(({ role }) => role === 'bump')?.container.wait();
-    for (const { lifeline } of supports) lifeline[Symbol.dispose]();
+    for (const { lifeline } of supports) lifeline?.[Symbol.dispose]();
     await Promise.all([
       agent[Symbol.asyncDispose](),
       Promise.race([ended, delay(SIDECAR_GRACE_MS, undefined, { ref: false })]),

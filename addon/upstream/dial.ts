@@ -7,7 +7,7 @@ import { connect as connectTls, createSecureContext, rootCertificates, type Secu
 import { CONNECT_ADDRESSES, CONNECT_MS, RESOLVE_MS, RESOLVE_TRIES, UPSTREAM_TLS_MS } from '../limits.ts';
 import type { Target } from '../message.ts';
 import { TIMED_OUT } from '../respond.ts';
-import { codeOf } from '../scan.ts';
+import { codeOf } from '../code.ts';
 import { type AddressCheck, refusalOf } from './address.ts';
 
 /** Why there is no connection. `forbidden`: the policy of addresses said no. */
@@ -28,8 +28,8 @@ export interface DialOptions {
   readonly resolve: Resolve;
   /** PEM texts of roots besides Node's own. */
   readonly extraRoots: readonly string[];
-  /** The sidecar's own listener, which is never dialled whatever else is allowed. */
-  readonly self: { readonly address: string; readonly ports: readonly number[] };
+  /** Listeners of the session itself, which are never dialled whatever else is allowed. */
+  readonly self: readonly { readonly address: string; readonly ports: readonly number[] }[];
   /** Milliseconds to connect to one address. */
   readonly connectMs?: number;
 }
@@ -71,7 +71,8 @@ async function checkedAddresses(target: Target, { check, resolve, self }: DialOp
   const usable = found.filter((address) => {
     const answer = check(address);
     if (answer.kind === 'refused') refused ??= refusalOf(host.text, address, answer.why);
-    else if (address === self.address && self.ports.includes(port)) refused ??= `${host.text} is the sidecar itself`;
+    else if (self.some((own) => address === own.address && own.ports.includes(port)))
+      refused ??= `${host.text} is the sidecar itself`;
     else return true;
     return false;
   });

@@ -13,7 +13,8 @@ import {
 import type { Client, Field, Leg, Relayed, RequestHead, ResponseHead, Target, Unit, Upstream } from '../message.ts';
 import { defaultPort, valuesOf } from '../request.ts';
 import { TIMED_OUT } from '../respond.ts';
-import { codeOf, fieldsOf } from '../scan.ts';
+import { fieldsOf } from '../call.ts';
+import { codeOf } from '../code.ts';
 import { type Dial, DialError } from './dial.ts';
 
 export interface PooledUpstream extends Upstream, AsyncDisposable {}

@@ -97,7 +97,8 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
 }
 
 function withScanner(loaded: LoadedManifest, kind: Manifest['scanner']['kind'] | undefined): LoadedManifest {
-  return kind === undefined ? loaded : { ...loaded, manifest: { ...loaded.manifest, scanner: { kind } } };
+  if (kind === undefined || kind === loaded.manifest.scanner.kind) return loaded;
+  return { ...loaded, manifest: { ...loaded.manifest, scanner: { kind } } };
 }
 
 /** Six hexadecimal digits: short enough to type, and a clash is found when the name is claimed. */

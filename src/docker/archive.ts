@@ -8,11 +8,11 @@ import { BackendError } from '../errors.ts';
 import type { FileEntry } from '../backend.ts';
 import { statusOf } from './failure.ts';
 
-/** A tar of `files`, in their order. Names are relative to `/`. */
-export async function tarOf(files: readonly FileEntry[], mtime = new Date()): Promise<Buffer> {
+/** A tar of `files`, in their order. Names are relative to `folder`. */
+export async function tarOf(files: readonly FileEntry[], mtime = new Date(), folder = '/'): Promise<Buffer> {
   const archive = pack();
   for (const { path, content, mode, uid = 0, gid = 0 } of files) {
-    const name = posix.normalize(path).replace(/^\/+/, '');
+    const name = posix.relative(folder, posix.normalize(path));
     if (content === undefined) archive.entry({ name, type: 'directory', mode, uid, gid, mtime });
     else archive.entry({ name, type: 'file', mode, uid, gid, mtime }, Buffer.from(content));
   }
@@ -20,8 +20,12 @@ export async function tarOf(files: readonly FileEntry[], mtime = new Date()): Pr
   return await buffer(archive);
 }
 
-export async function putFiles(container: Dockerode.Container, files: readonly FileEntry[]): Promise<void> {
-  await container.putArchive(await tarOf(files), { path: '/' });
+export async function putFiles(
+  container: Dockerode.Container,
+  files: readonly FileEntry[],
+  folder = '/',
+): Promise<void> {
+  await container.putArchive(await tarOf(files, new Date(), folder), { path: folder });
 }
 
 /** More links than any image has on the way to one file. */

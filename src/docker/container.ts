@@ -76,8 +76,8 @@ export class DockerContainer implements Container {
     return text === '' ? [] : text.split('\n').slice(-lines).map(printableLine);
   }
 
-  async put(files: readonly FileEntry[]): Promise<void> {
-    await this.#say('files cannot be put into container', () => putFiles(this.#handle, files));
+  async put(files: readonly FileEntry[], folder?: string): Promise<void> {
+    await this.#say('files cannot be put into container', () => putFiles(this.#handle, files, folder));
   }
 
   async get(path: string): Promise<Buffer | undefined> {

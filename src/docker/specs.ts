@@ -11,6 +11,7 @@ import { LABEL, sessionLabels } from './labels.ts';
 export function containerOptions(spec: Bound<ContainerSpec>, session: SessionId): ContainerCreateOptions {
   const { hardening, limits, network } = spec;
   const [first] = network.kind === 'networks' ? network.networks : [];
+  const attached = spec.attach === 'lifeline' || spec.attach === 'streams';
   return {
     name: spec.name,
     Image: spec.image,
@@ -22,9 +23,9 @@ export function containerOptions(spec: Bound<ContainerSpec>, session: SessionId)
     Labels: sessionLabels(session, spec.role),
     Tty: spec.terminal === 'caller',
     // *Once*: the engine closes the container's standard input when the attached client goes, however it goes.
-    OpenStdin: spec.attach !== 'none',
-    StdinOnce: spec.attach !== 'none',
-    AttachStdin: spec.attach !== 'none',
+    OpenStdin: attached,
+    StdinOnce: attached,
+    AttachStdin: attached,
     AttachStdout: spec.attach === 'streams',
     AttachStderr: spec.attach === 'streams',
     HostConfig: {
@@ -61,16 +62,17 @@ export function furtherNetworks(spec: Bound<ContainerSpec>): { name: string; end
 }
 
 export function networkOptions(spec: NetworkSpec, subnet: string, session: SessionId): NetworkCreateOptions {
+  const closed = spec.role !== 'egress';
   return {
     Name: spec.name,
     Driver: 'bridge',
     CheckDuplicate: true,
-    Internal: spec.role === 'agent',
+    Internal: closed,
     Attachable: false,
     EnableIPv6: false,
     IPAM: { Driver: 'default', Config: [{ Subnet: subnet }] },
     // Without an address on the bridge, no service of the host can be reached through a gateway address.
-    Options: spec.role === 'agent' ? { 'com.docker.network.bridge.inhibit_ipv4': 'true' } : {},
+    Options: closed ? { 'com.docker.network.bridge.inhibit_ipv4': 'true' } : {},
     Labels: sessionLabels(session, spec.role),
   };
 }

@@ -13,7 +13,7 @@ function dialTo(addresses: string[], allow: string[], ports: number[] = []) {
       return addresses;
     },
     extraRoots: [],
-    self: { address: '127.0.0.1', ports },
+    self: [{ address: '127.0.0.1', ports }],
   });
   return { dial, resolutions: () => resolved };
 }

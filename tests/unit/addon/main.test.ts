@@ -109,6 +109,7 @@ test('a port that is taken is said, with status 1', async () => {
 
 test('nothing of a request that was stopped gets into the journal, standard output or standard error', async () => {
   const given = await config();
+  assert.ok(given.scanner.kind === 'embedded');
   const scanner = createServer((request, response) => {
     request.resume();
     const seen = { method: '', url: '', fields: [], body: Buffer.alloc(0) };

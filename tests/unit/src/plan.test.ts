@@ -173,7 +173,9 @@ suite('the topology', () => {
       sharing.map(({ role }) => role),
       ['scanner', 'bump'],
     );
-    assert.equal(plan.config.scanner.socket, plan.config.bump.scanner.socket);
+    const { bump, scanner } = plan.config;
+    assert.ok(bump.scanner.kind === 'embedded');
+    assert.equal(scanner?.socket, bump.scanner.socket);
   });
 
   test('the sidecar is on egress first, then on the internal network, then on what it joins', () => {

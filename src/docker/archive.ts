@@ -12,7 +12,7 @@ import { statusOf } from './failure.ts';
 export async function tarOf(files: readonly FileEntry[], mtime = new Date(), folder = '/'): Promise<Buffer> {
   const archive = pack();
   for (const { path, content, mode, uid = 0, gid = 0 } of files) {
-    const name = posix.relative(folder, posix.normalize(path));
+    const name = posix.relative(folder, posix.resolve('/', path));
     if (content === undefined) archive.entry({ name, type: 'directory', mode, uid, gid, mtime });
     else archive.entry({ name, type: 'file', mode, uid, gid, mtime }, Buffer.from(content));
   }

@@ -173,9 +173,9 @@ suite('the topology', () => {
       sharing.map(({ role }) => role),
       ['scanner', 'bump'],
     );
-    const { bump, scanner } = plan.config;
-    assert.ok(bump.scanner.kind === 'embedded');
-    assert.equal(scanner?.socket, bump.scanner.socket);
+    const reached = plan.config.bump.scanner;
+    assert.ok(reached.kind === 'embedded');
+    assert.equal(plan.config.scanner?.socket, reached.socket);
   });
 
   test('the sidecar is on egress first, then on the internal network, then on what it joins', () => {

@@ -60,7 +60,7 @@ function records(size: number): Buffer {
 /** Our own sources and documents, as an agent sends them. */
 function chat(size: number): Buffer {
   const code = [
-    '../addon/scanner/decode/runs.ts',
+    '../addon/decode/runs.ts',
     '../addon/scanner/match.ts',
     '../contracts/manifest.ts',
     '../package-lock.json',

@@ -4,8 +4,8 @@
  */
 import type { OwnCredential } from '../../contracts/credential.ts';
 import { type Field, isPerHop } from '../receipt.ts';
-import { decodeContent } from './decode/inflate.ts';
-import { nextLayer } from './decode/layer.ts';
+import { decodeContent } from '../decode/inflate.ts';
+import { nextLayer } from '../decode/layer.ts';
 import type { Finding, Place, ScanRequest } from './finding.ts';
 import { Matcher } from './match.ts';
 import { isOwnHeader, withoutOwnMembers } from './own.ts';
@@ -14,7 +14,7 @@ import { RULES } from './rules/table.ts';
 import { valueWithoutCarriers, withoutCarriers } from './url/carriers.ts';
 import { judgeDestination, judgeShape } from './url/judge.ts';
 import { hostOf, parseTarget, type Target } from './url/target.ts';
-import { Work } from './work.ts';
+import { Work } from '../decode/work.ts';
 
 /** Layers of encoding that are undone, one inside the other. Three are promised; percent alone may take some more. */
 const MAX_LAYERS = 8;

@@ -2,8 +2,8 @@
 import { isFiller } from './checks/tokens.ts';
 import { type Literal, LiteralIndex } from './literals.ts';
 import { CONTEXT, DEFAULT_REACH, type Rule } from './rules/rule.ts';
-import { byteClass, DIGITS, eachRun, LOWER, UPPER } from './runs.ts';
-import type { Work } from './work.ts';
+import { byteClass, DIGITS, eachRun, LOWER, UPPER } from '../decode/span.ts';
+import type { Work } from '../decode/work.ts';
 
 const NUMBER_CLASS = byteClass(`${DIGITS} -.`);
 const WORD_CLASS = byteClass(`${UPPER}${LOWER}${DIGITS}`);

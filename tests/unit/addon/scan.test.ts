@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { scanDeadline, scanHost } from '../../../addon/scan.ts';
+import { scanHost } from '../../../addon/parts.ts';
+import { scanDeadline } from '../../../addon/scan.ts';
 import { parseHost } from '../../../contracts/host.ts';
 
 describe('scan', () => {

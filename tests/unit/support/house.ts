@@ -40,6 +40,17 @@ const LAUNCHER: Row[] = [
     why: 'what is said of a session follows from its records alone',
   },
   {
+    files: ['src/command.ts'],
+    may: ['execa'],
+    why: 'the one file that runs a program of the user’s, which the manifest names',
+  },
+  {
+    files: ['src/credentials.ts'],
+    may: ['contracts/*', 'src/errors.ts', 'node:fs', 'node:util'],
+    types: ['src/launch.ts', 'src/manifest.ts'],
+    why: 'it reads values, and hands them to nobody but who asks: no engine, no output',
+  },
+  {
     files: ['src/manifest.ts'],
     may: ['contracts/*', 'src/errors.ts', 'src/mounts.ts', 'yaml', 'zod', ...NODE_FILES],
     why: 'it reads the user’s files, and knows neither network nor engine',
@@ -84,7 +95,7 @@ const LAUNCHER: Row[] = [
     may: [
       'contracts/*',
       'src/cli/*',
-      'src/{builtin,collect,describe,errors,history,journal,launch,manifest,mounts,plan}.ts',
+      'src/{builtin,collect,command,credentials,describe,errors,history,journal,launch,manifest,mounts,plan}.ts',
       'src/provision/list.ts',
       'node:fs',
       'node:path',
@@ -137,8 +148,18 @@ const SIDECAR: Row[] = [
     why: 'it answers the agent’s questions, and asks nobody',
   },
   {
+    files: ['addon/parts.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/decode/*'],
+    why: 'what a scanner is given follows from the request alone: no socket, no file, no randomness',
+  },
+  {
+    files: ['addon/decode/*'],
+    may: ['addon/decode/*', 'node:buffer', 'node:zlib'],
+    why: 'sidecar and scanner read what is encoded in one and the same way, from the bytes alone',
+  },
+  {
     files: ['addon/scan.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'node:crypto', 'undici'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/parts.ts', 'node:crypto', 'undici'],
     why: 'it asks the scanner, and knows neither agent nor upstream',
   },
   {
@@ -175,7 +196,7 @@ const SCANNER: Row[] = [
   {
     files: ['addon/scanner/**'],
     not: ['addon/scanner/{main,serve}.ts', 'addon/scanner/url/address.ts'],
-    may: ['contracts/*', 'addon/receipt.ts', 'addon/scanner/**', 'node:crypto', 'node:zlib'],
+    may: ['contracts/*', 'addon/receipt.ts', 'addon/decode/*', 'addon/scanner/**', 'node:crypto'],
     why: 'what is found follows from the bytes alone: no socket, no file, no package',
   },
   {
@@ -200,7 +221,7 @@ export const ROWS: readonly Row[] = [
 export const DOORS: Readonly<Record<string, readonly string[]>> = {
   commander: ['src/cli/program.ts'],
   dockerode: ['src/docker/*'],
-  execa: ['src/docker/base.ts'],
+  execa: ['src/docker/base.ts', 'src/command.ts'],
   'node-forge': ['addon/authority.ts', 'addon/packages.d.ts'],
   'tar-stream': ['src/docker/archive.ts'],
   undici: ['addon/scan.ts', 'addon/upstream/*', 'addon/packages.d.ts'],

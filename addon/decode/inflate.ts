@@ -7,7 +7,7 @@ import {
   zstdDecompressSync,
   constants,
 } from 'node:zlib';
-import { MAX_INFLATED_BYTES, type Work } from '../work.ts';
+import type { Work } from './work.ts';
 
 export type Decoded =
   | { readonly kind: 'decoded'; readonly body: Buffer }
@@ -32,11 +32,11 @@ export function decodeContent(body: Buffer, encodings: readonly string[], work: 
     if (!decoder)
       return unscannable('uses an unknown Content-Encoding; compressed bodies cannot be scanned for secrets');
     try {
-      decoded = decoder(decoded, MAX_INFLATED_BYTES);
+      decoded = decoder(decoded, work.maxInflated);
     } catch (error) {
       return unscannable(
         isTooLarge(error)
-          ? `exceeds max_body_bytes (${MAX_INFLATED_BYTES}) when it is decompressed`
+          ? `exceeds max_body_bytes (${work.maxInflated}) when it is decompressed`
           : 'does not decode as its Content-Encoding says; it cannot be scanned for secrets',
       );
     }
@@ -54,7 +54,7 @@ export function openCompressed(bytes: Buffer, work: Work): Buffer | undefined {
     return work.inflated(opened.length) ? opened : undefined;
   } catch (error) {
     // Random bytes look compressed now and then; what does not decode is not.
-    if (isTooLarge(error)) work.inflated(MAX_INFLATED_BYTES + 1);
+    if (isTooLarge(error)) work.inflated(work.maxInflated + 1);
     return undefined;
   }
 }

@@ -2,7 +2,7 @@
  * One layer deeper: everything that some decoder makes of a text, put together as one text. A layer holds the result of every
  * decoder at once, so layers are a chain and not a tree, and any nesting of decoders is found by walking it.
  */
-import type { Work } from '../work.ts';
+import type { Work } from './work.ts';
 import { unescape } from './escapes.ts';
 import { openCompressed } from './inflate.ts';
 import { decodeRuns } from './runs.ts';
@@ -12,9 +12,9 @@ import { narrow } from './utf16.ts';
 const GZIP = Buffer.of(0x1f, 0x8b, 8);
 const ZSTD = Buffer.of(0x28, 0xb5, 0x2f, 0xfd);
 
-/** Empty when there is nothing to decode. */
-export function nextLayer(bytes: Buffer, work: Work): Buffer {
-  const sink = new Sink();
+/** Empty when there is nothing to decode. `separator`: the byte between two texts; a line end if none is given. */
+export function nextLayer(bytes: Buffer, work: Work, separator?: number): Buffer {
+  const sink = new Sink(separator);
   const open = (compressed: Buffer) => {
     const opened = openCompressed(compressed, work);
     if (opened === undefined) return;

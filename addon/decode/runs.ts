@@ -1,11 +1,11 @@
 /** Alphabets of data: base64, base32 and hex wherever a long enough run of their characters stands. */
-import { byteClass, DIGITS, eachRun, LOWER, UPPER } from '../runs.ts';
-import { SEPARATOR, type Sink } from './sink.ts';
+import { byteClass, DIGITS, eachRun, LOWER, UPPER } from './span.ts';
+import type { Sink } from './sink.ts';
 
 /** A run shorter than this holds less than any credential. */
 const LEAST = 16;
 /** Decoded bytes in a row that are text; what is found in random bytes by chance is much shorter or rare. */
-const LEAST_TEXT = 8;
+export const LEAST_TEXT = 8;
 /** From this length on a run may be one line of several. */
 const LINE = 40;
 
@@ -21,7 +21,9 @@ const BASE32_LOWER_CLASS = byteClass(`${LOWER}234567`);
 const BASE16_CLASS = byteClass(`${DIGITS}abcdefABCDEF`);
 const SPACED_HEX_CLASS = byteClass(`${DIGITS}abcdefABCDEF :,;-xX\\\r\n\t`);
 /** NUL counts: text in UTF-16 is every other byte NUL. */
-const TEXT_CLASS = byteClass(Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).join('') + '\t\r\n\0');
+export const TEXT_CLASS = byteClass(
+  Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).join('') + '\t\r\n\0',
+);
 
 /** Decodes every run into the sink, text only; `onBinary` is given what may be compressed. */
 export function decodeRuns(bytes: Buffer, sink: Sink, onBinary: (decoded: Buffer) => void): void {
@@ -165,7 +167,7 @@ function unpackBase64(run: Uint8Array, start: number, end: number): number {
 function copyText(size: number, sink: Sink): void {
   const copy = (start: number, end: number) => {
     sink.copy(scratch, start, end);
-    sink.push(SEPARATOR);
+    sink.separate();
   };
   eachRun(scratch, TEXT_CLASS, LEAST_TEXT, copy, 0, size);
 }

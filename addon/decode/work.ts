@@ -1,21 +1,27 @@
 /** The bound on one scan. Everything that a request can make large is paid for here, so no input costs more than this. */
 
 /** Bytes that are looked at, over all layers of decoding. A body of the largest size with all its copies stays below. */
-export const MAX_SCANNED_BYTES = 512 * 1024 * 1024;
+const MAX_SCANNED_BYTES = 512 * 1024 * 1024;
 /** Bytes that patterns are tried on, over all windows. Source code of 1 MB needs about one million. */
-export const MAX_WINDOW_BYTES = 256 * 1024 * 1024;
+const MAX_WINDOW_BYTES = 256 * 1024 * 1024;
 /** Bytes that all compressed texts of a request may become. */
-export const MAX_INFLATED_BYTES = 64 * 1024 * 1024;
+const MAX_INFLATED_BYTES = 64 * 1024 * 1024;
 /** Places inside a request that look like the beginning of a compressed text and are tried. */
-export const MAX_INFLATIONS = 64;
+const MAX_INFLATIONS = 64;
 
 export class Work {
+  /** Bytes that all compressed texts together may become. */
+  readonly maxInflated: number;
   scannedBytes = 0;
   windowBytes = 0;
   inflations = 0;
   inflatedBytes = 0;
   /** Why the scan was given up, once it was. */
   exhausted: string | undefined;
+
+  constructor(maxInflated = MAX_INFLATED_BYTES) {
+    this.maxInflated = maxInflated;
+  }
 
   /** Each returns whether the work may be done. */
   scan(bytes: number): boolean {
@@ -35,12 +41,12 @@ export class Work {
 
   /** Bytes that may still come out of compressed texts. */
   get inflatable(): number {
-    return Math.max(0, MAX_INFLATED_BYTES - this.inflatedBytes);
+    return Math.max(0, this.maxInflated - this.inflatedBytes);
   }
 
   inflated(bytes: number): boolean {
     this.inflatedBytes += bytes;
-    return this.inflatedBytes <= MAX_INFLATED_BYTES || this.#giveUp('decompresses to more than can be scanned');
+    return this.inflatedBytes <= this.maxInflated || this.#giveUp('decompresses to more than can be scanned');
   }
 
   #giveUp(why: string): boolean {

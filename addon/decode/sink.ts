@@ -1,11 +1,18 @@
 /** Bytes that grow: where decoders write what they found. */
 
-/** A line end stands between two texts that do not belong together: no value reaches across it. */
-export const SEPARATOR = 0x0a;
+/** A line end stands between two texts that do not belong together, unless the reader would leave it out: no value reaches across it. */
+const LINE_END = 0x0a;
+/** For readers that leave line ends out and read across them. */
+export const SPACE = 0x20;
 
 export class Sink {
+  readonly separator: number;
   #bytes: Buffer = Buffer.allocUnsafe(1024);
   length = 0;
+
+  constructor(separator = LINE_END) {
+    this.separator = separator;
+  }
 
   /** Room for so many more bytes; returns the buffer to write to from `length` on. */
   reserve(count: number): Buffer {
@@ -34,7 +41,7 @@ export class Sink {
   }
 
   separate(): void {
-    this.push(SEPARATOR);
+    this.push(this.separator);
   }
 
   take(): Buffer {

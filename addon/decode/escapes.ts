@@ -6,7 +6,7 @@
  * Only the surroundings of what changed are written: the rest has been looked at already.
  */
 import { lookalike } from './lookalikes.ts';
-import { SEPARATOR, type Sink } from './sink.ts';
+import type { Sink } from './sink.ts';
 
 /** Bytes kept on either side of a change: more than any credential that can stand across it. */
 const KEPT = 256;
@@ -33,7 +33,7 @@ const step = { read: 0, point: 0 };
 
 /** Returns how many bytes of the text are in what it wrote. */
 export function unescape(bytes: Buffer, sink: Sink): number {
-  // Nothing becomes longer, and a gap is longer than the line end that stands for it.
+  // Nothing becomes longer, and a gap is longer than the separator that stands for it.
   const out = sink.reserve(bytes.length + 64);
   // `done`: up to here the text has been copied or left out. `quoted`: here ended the last quoted-printable character.
   let [to, done, changed, quoted, skipped] = [sink.length, 0, false, -1, 0];
@@ -46,7 +46,7 @@ export function unescape(bytes: Buffer, sink: Sink): number {
     if (!changed || at - done > 2 * KEPT) {
       if (changed) {
         to = copy(bytes, done, done + KEPT, out, to);
-        out[to] = SEPARATOR;
+        out[to] = sink.separator;
         to += 1;
       }
       const from = Math.max(changed ? done + KEPT : 0, at - KEPT);

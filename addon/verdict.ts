@@ -5,7 +5,7 @@
 import { FINDING_CHARACTERS } from './limits.ts';
 import type { Field } from './message.ts';
 import { valuesOf } from './request.ts';
-import { isReceipt, RECEIPT_FIELD } from './receipt.ts';
+import { isReceipt, NONCE_FIELD, RECEIPT_FIELD } from './receipt.ts';
 
 export interface Reply {
   readonly status: number;
@@ -30,7 +30,11 @@ export function verdictOf(reply: Reply, expected: string): ScanResult {
       return error('the scanner answered with the receipt of something else');
     return { kind: 'allow' };
   }
+  if (isKillSwitch(reply)) return { kind: 'block', finding: 'blocked: kill switch active' };
   if (reply.status !== 403 && reply.status !== 429) return error(`the scanner answered ${reply.status}`);
+  // The sink writes these: what carries one has passed the scanner, and is no answer of its own.
+  if ([RECEIPT_FIELD, NONCE_FIELD].some((name) => valuesOf(reply.fields, name).length > 0))
+    return error(`the scanner answered ${reply.status} from behind it`);
   const plain = /^text\/plain\s*(;|$)/i.test(valuesOf(reply.fields, 'content-type')[0] ?? '');
   const reason = valuesOf(reply.fields, 'x-pipelock-block-reason')[0];
   const line = sanitise(reply.body.toString('utf8'));
@@ -40,6 +44,17 @@ export function verdictOf(reply: Reply, expected: string): ScanResult {
   if (reply.bodiless && plain && reply.status === 403)
     return { kind: 'block', finding: 'blocked: (HEAD, no finding named)' };
   return error(`the scanner answered ${reply.status} in an unknown form`);
+}
+
+/** Everything is refused because somebody said so. */
+function isKillSwitch({ status, fields, body }: Reply): boolean {
+  if (status !== 503 || !/^application\/json\s*(;|$)/i.test(valuesOf(fields, 'content-type')[0] ?? '')) return false;
+  try {
+    const answer: unknown = JSON.parse(body.toString('utf8'));
+    return typeof answer === 'object' && answer !== null && 'error' in answer && answer.error === 'kill_switch_active';
+  } catch {
+    return false;
+  }
 }
 
 /** First line, printable ASCII only: a scanner's reason echoes the agent's text. */

@@ -5,6 +5,7 @@ import { RECEIPT_FIELD } from '../../../addon/receipt.ts';
 import { type Reply, sanitise, verdictOf } from '../../../addon/verdict.ts';
 
 const EXPECTED = 'a'.repeat(64);
+const KILLED = '{"error":"kill_switch_active","message":"Emergency deny-all active"}\n';
 
 function reply(
   status: number,
@@ -97,13 +98,13 @@ test('a reply to HEAD has no body: 403 as plain text is a block without a findin
 test('whatever a reply holds, it is an allow only with status 204 and the receipt', () => {
   const field = fc.tuple(
     fc.constantFrom('content-type', RECEIPT_FIELD, 'X-Bottle-Receipt', 'x-pipelock-block-reason', 'server'),
-    fc.oneof(fc.string(), fc.constantFrom(EXPECTED, 'text/plain', EXPECTED.toUpperCase())),
+    fc.oneof(fc.string(), fc.constantFrom(EXPECTED, 'text/plain', 'application/json', EXPECTED.toUpperCase())),
   );
   fc.assert(
     fc.property(
       fc.oneof(fc.constantFrom(200, 204, 403, 429, 503), fc.integer({ min: 100, max: 999 })),
       fc.array(field, { maxLength: 4 }),
-      fc.oneof(fc.string(), fc.constantFrom('blocked: x', 'airlock: y')),
+      fc.oneof(fc.string(), fc.constantFrom('blocked: x', 'airlock: y', KILLED)),
       fc.boolean(),
       (status, fields, body, bodiless) => {
         const verdict = verdictOf({ status, fields, body: Buffer.from(body), bodiless }, EXPECTED);
@@ -111,13 +112,40 @@ test('whatever a reply holds, it is an allow only with status 204 and the receip
         const proven = status === 204 && receipts.length === 1 && receipts[0]?.[1] === EXPECTED;
         assert.equal(verdict.kind === 'allow', proven);
         if (verdict.kind === 'block') {
-          assert.ok(status === 403 || status === 429);
+          assert.ok(status === 403 || status === 429 || (status === 503 && body.includes('kill_switch_active')));
           assert.match(verdict.finding, /^[\x20-\x7e]{0,310}$/);
         }
       },
     ),
     { numRuns: 2000 },
   );
+});
+
+test('a kill switch is a block by its status, type and name; anything near it is not', () => {
+  const json: [string, string][] = [['Content-Type', 'application/json']];
+  assert.deepEqual(verdictOf(reply(503, KILLED, json), EXPECTED), {
+    kind: 'block',
+    finding: 'blocked: kill switch active',
+  });
+  for (const [status, body, fields] of [
+    [503, KILLED, [['Content-Type', 'text/plain']]],
+    [500, KILLED, json],
+    [503, '{"error":"kill_switch_actives"}', json],
+    [503, '["kill_switch_active"]', json],
+    [503, 'kill_switch_active', json],
+    [503, 'null', json],
+  ] as [number, string, [string, string][]][])
+    assert.equal(verdictOf(reply(status, body, fields), EXPECTED).kind, 'error', `${status} ${body}`);
+});
+
+test('a block that carries what only the sink writes has come from behind the scanner', () => {
+  for (const name of ['X-Bottle-Nonce', 'x-bottle-receipt']) {
+    const forged = reply(403, 'blocked: x', [
+      ['Content-Type', 'text/plain'],
+      [name, EXPECTED],
+    ]);
+    assert.equal(verdictOf(forged, EXPECTED).kind, 'error', name);
+  }
 });
 
 test('a line is passed on as printable ASCII, bounded and alone', () => {

@@ -1,0 +1,215 @@
+/**
+ * The secrets of a session, in this process's memory and nowhere else. The agent holds placeholders; towards the hosts that a secret
+ * is bound to, and in its named place only, the value takes the placeholder's stead once the request has been judged.
+ */
+import type { Host } from '../contracts/host.ts';
+import { ruleCoversHost } from '../contracts/policy.ts';
+import type { BoundSecret, SecretPlace } from '../contracts/secret.ts';
+import { identityProblem, readBasic, readPair, standsInField, standsInPath, standsInQuery } from './identity.ts';
+import type { Client, Field, RequestHead, Target, Unit } from './message.ts';
+import { Search, spellingsOf } from './spellings.ts';
+import { tap, type Tap } from './tap.ts';
+
+export interface Secrets {
+  /** Why this request may not go out, as a finding: a value in it, or a foreign identity towards a bound host. Never quotes either. */
+  objection(head: RequestHead, unit: Unit): string | undefined;
+  /** The request as a scanner may see it, and the secrets whose placeholder stands elsewhere than in its place. */
+  neutralize(head: RequestHead, unit: Unit): Neutral;
+  /** The head as it is sent: values in their places, the manifest's fields set. */
+  inject(head: RequestHead): RequestHead;
+  /** The client to relay an answer to, if the host is bound: an answer that repeats a value is cut. `cut` ends the upstream's side. */
+  watch(client: Client, cut: () => void): Tap | undefined;
+  /** Takes new values; the ones before are still looked for. Names that are not known are left out. */
+  renew(values: Readonly<Record<string, string>>): void;
+}
+
+export interface Neutral {
+  readonly head: RequestHead;
+  readonly unit: Unit;
+  readonly elsewhere: readonly string[];
+}
+
+/** Values of one secret that are looked for: the present one and some before it, which may still be good. */
+const REMEMBERED = 4;
+
+export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
+  const values = new Map(bound.map(({ name, value }) => [name, [value]]));
+  const neutrals = bound.map(neutralOf);
+  let search = searchFor(values);
+
+  const covering = ({ host }: Target) => bound.filter(({ hosts }) => hosts.some((rule) => ruleCoversHost(rule, host)));
+
+  function objection(head: RequestHead, unit: Unit): string | undefined {
+    if (bound.length === 0) return undefined;
+    const body = bytesOf(unit);
+    const leaked =
+      search.inHost(head.target.host.text) ??
+      search.inRequest(Buffer.from(headText(head, unit), 'latin1')) ??
+      search.inRequest(body);
+    if (leaked !== undefined) return `blocked: the request holds the value of the secret ${leaked}`;
+    const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
+    return own.length === 0 ? undefined : identityProblem(head, body, own);
+  }
+
+  function neutralize(head: RequestHead, unit: Unit): Neutral {
+    if (bound.length === 0) return { head, unit, elsewhere: [] };
+    const injected = headText(inject(head), unit);
+    const bytes = bytesOf(unit);
+    let body = bytes;
+    const elsewhere: string[] = [];
+    for (const { name, pairs } of neutrals) {
+      const next = replaceBytes(body, pairs);
+      if (next !== body || pairs.some(([from]) => injected.includes(from.text))) elsewhere.push(name);
+      body = next;
+    }
+    const plain = (text: string) => neutrals.reduce((left, { pairs }) => replaceText(left, pairs), text);
+    const fields = (given: readonly Field[]) => given.map(([name, value]): Field => [plain(name), plain(value)]);
+    return {
+      head: { ...head, path: plain(head.path), fields: fields(head.fields) },
+      unit: body === bytes && unit.trailers.length === 0 ? unit : copyOf(unit, body, fields(unit.trailers)),
+      elsewhere,
+    };
+  }
+
+  function inject(head: RequestHead): RequestHead {
+    const here = covering(head.target);
+    if (here.length === 0) return head;
+    const set = Object.entries(Object.assign({}, ...here.map(({ headers }) => headers)) as Record<string, string>);
+    const replaced = new Set(['accept-encoding', ...set.map(([name]) => name.toLowerCase())]);
+    let { path } = head;
+    // What cannot be read cannot be searched: a bound host is asked for plain answers.
+    let fields = [
+      ...head.fields.filter(([name]) => !replaced.has(name.toLowerCase())),
+      ...set,
+      ['Accept-Encoding', 'identity'] as const,
+    ] as readonly Field[];
+    for (const secret of here.filter((one) => mayGo(one, head.target))) {
+      const value = values.get(secret.name)?.[0] ?? '';
+      for (const place of secret.places) {
+        fields = fields.map(([name, text]) => [name, fillField(place, secret, [name, text], value)]);
+        path = fillPath(place, secret, path, value);
+      }
+    }
+    return { ...head, path, fields };
+  }
+
+  return {
+    objection,
+    neutralize,
+    inject,
+    watch(client, cut) {
+      const here = covering(client.head.target);
+      if (here.length === 0) return undefined;
+      const own = here.some((secret) => identityOf(secret, client.head.target.host) === 'bound');
+      return tap(client, { search, cut, cookies: own ? 'dropped' : 'kept' });
+    },
+    renew(fresh) {
+      for (const [name, value] of Object.entries(fresh)) {
+        const known = values.get(name);
+        if (known && known[0] !== value)
+          values.set(name, [value, ...known.filter((old) => old !== value)].slice(0, REMEMBERED));
+      }
+      search = searchFor(values);
+    },
+  };
+}
+
+/** `bound` if any rule of the secret that covers the host says so. */
+function identityOf({ hosts }: BoundSecret, host: Host): 'bound' | 'open' {
+  const covering = hosts.filter((rule) => ruleCoversHost(rule, host));
+  return covering.some(({ identity }) => identity === 'bound') ? 'bound' : 'open';
+}
+
+/** Over TLS to a port of the rule; over plain HTTP only where the manifest names the port, and that is not TLS's. */
+function mayGo({ hosts }: BoundSecret, { scheme, host, port }: Target): boolean {
+  return hosts.some(
+    (rule) =>
+      ruleCoversHost(rule, host) &&
+      rule.ports.includes(port) &&
+      (scheme === 'https' || (rule.explicit && port !== TLS_PORT)),
+  );
+}
+
+const TLS_PORT = 443;
+
+function fillField(place: SecretPlace, secret: BoundSecret, [name, text]: Field, value: string): string {
+  if (!standsInField(place, secret, name.toLowerCase(), text)) return text;
+  if (place.kind === 'header') return `${text.slice(0, place.prefix.length)}${value}${place.suffix}`;
+  const basic = readBasic(text);
+  if (!basic || place.kind !== 'basic') return text;
+  const pair = place.half === 'username' ? `${value}:${basic.password}` : `${basic.username}:${value}`;
+  return `${basic.scheme}${Buffer.from(pair, 'latin1').toString('base64')}`;
+}
+
+function fillPath(place: SecretPlace, secret: BoundSecret, path: string, value: string): string {
+  if (standsInPath(place, secret, path) && place.kind === 'path') {
+    const rest = path.slice(place.prefix.length + secret.placeholder.length);
+    return `${place.prefix}${encodeURIComponent(value)}${rest}`;
+  }
+  const at = path.indexOf('?') + 1;
+  if (place.kind !== 'query' || at === 0) return path;
+  const query = path
+    .slice(at)
+    .split('&')
+    .map((raw) => {
+      const { name, value: given } = readPair(raw);
+      if (!standsInQuery(place, secret, name, given)) return raw;
+      return `${raw.slice(0, raw.indexOf('=') + 1)}${encodeURIComponent(value)}`;
+    });
+  return `${path.slice(0, at)}${query.join('&')}`;
+}
+
+interface Spelled {
+  readonly text: string;
+  readonly bytes: Buffer;
+}
+type Pair = readonly [from: Spelled, to: Spelled];
+
+/** For each spelling of the placeholder the same spelling of a neutral word, of the same length. */
+function neutralOf({ name, placeholder }: BoundSecret): { name: string; pairs: Pair[] } {
+  const word = 'placeholder-'.repeat(Math.ceil(placeholder.length / 12)).slice(0, placeholder.length);
+  const to = spellingsOf(word);
+  const spelled = (bytes: Buffer): Spelled => ({ text: bytes.toString('latin1'), bytes });
+  const pairs = spellingsOf(placeholder).map((bytes, index): Pair => [spelled(bytes), spelled(to[index] ?? bytes)]);
+  const seen = new Set<string>();
+  return { name, pairs: pairs.filter(([{ text }]) => !seen.has(text) && seen.add(text)) };
+}
+
+function replaceText(text: string, pairs: readonly Pair[]): string {
+  return pairs.reduce((left, [from, to]) => left.replaceAll(from.text, to.text), text);
+}
+
+/** The same bytes if none of the spellings stands in them, else a copy. */
+function replaceBytes(bytes: Buffer, pairs: readonly Pair[]): Buffer {
+  let out = bytes;
+  for (const [from, to] of pairs) {
+    for (let at = out.indexOf(from.bytes); at >= 0; at = out.indexOf(from.bytes, at + from.bytes.length)) {
+      if (out === bytes) out = Buffer.from(bytes);
+      to.bytes.copy(out, at);
+    }
+  }
+  return out;
+}
+
+function searchFor(values: ReadonlyMap<string, readonly string[]>): Search {
+  return new Search([...values].flatMap(([name, all]) => all.map((value) => [name, value] as const)));
+}
+
+/** All of a head that an agent writes, and the trailers. */
+function headText({ path, fields }: RequestHead, { trailers }: Unit): string {
+  return [path, ...fields.flat(), ...trailers.flat()].join('\n');
+}
+
+function bytesOf(unit: Unit): Buffer {
+  const chunks = [...unit.chunks()];
+  const [only] = chunks;
+  return chunks.length === 1 && only ? only : Buffer.concat(chunks);
+}
+
+/** A unit to be scanned in another's place: it is not held by anybody. */
+function copyOf(unit: Unit, body: Buffer, trailers: readonly Field[]): Unit {
+  return { ...unit, size: body.length, trailers, chunks: () => [body], [Symbol.dispose]: () => undefined };
+}
+
+/** For tests and for sessions without any. */
+export const NO_SECRETS: Secrets = holdSecrets([]);

@@ -1,0 +1,160 @@
+/** Reads the values of `secrets` at the launch, and again before they end. They stay in memory. */
+import { readFileSync } from 'node:fs';
+import { debuglog } from 'node:util';
+import { makePlaceholder } from '../contracts/placeholder.ts';
+import { whyNoValue } from '../contracts/secret.ts';
+import { LaunchError } from './errors.ts';
+import type { Credentials } from './launch.ts';
+import type { CredentialSource } from './manifest.ts';
+
+/** What reading needs of the machine. */
+export interface Machine {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folder that programs run in: not the manifest's, where the agent may write. */
+  readonly home: string;
+  now(): Date;
+  random(bytes: number): Uint8Array;
+  /** Runs a program for what it prints. */
+  outputOf(run: {
+    program: string;
+    args: readonly string[];
+    folder: string;
+    timeoutMs: number;
+    signal: AbortSignal;
+  }): Promise<string | { why: string }>;
+}
+
+/** A value, and when it ends in milliseconds since 1970, if it does. */
+interface Reading {
+  readonly value: string;
+  readonly ends: number | undefined;
+}
+
+const debug = debuglog('bottle-credentials');
+
+/** @throws LaunchError naming the secret and why it has no value, never what was read */
+export async function readCredentials(
+  sources: Readonly<Record<string, CredentialSource>>,
+  machine: Machine,
+  signal: AbortSignal,
+): Promise<Credentials> {
+  const names = Object.keys(sources);
+  const readings = new Map<string, Reading>();
+  await Promise.all(
+    Object.entries(sources).map(async ([name, source]) => {
+      const reading = await read(source, machine, signal);
+      if ('why' in reading) throw new LaunchError(`secrets.${name}`, reading.why);
+      readings.set(name, reading);
+    }),
+  );
+  const values = Object.fromEntries(
+    names.map((name) => {
+      const { value } = readings.get(name) ?? { value: '' };
+      return [name, { value, placeholder: makePlaceholder(name, value, (bytes) => machine.random(bytes)) }];
+    }),
+  );
+  return {
+    values,
+    follow(onRenewed) {
+      const renewals = names.flatMap((name) => {
+        const [source, reading] = [sources[name], readings.get(name)];
+        return source && reading?.ends !== undefined ? [renew(name, source, reading.ends, machine, onRenewed)] : [];
+      });
+      return { [Symbol.dispose]: () => renewals.forEach((renewal) => renewal[Symbol.dispose]()) };
+    },
+  };
+}
+
+/** Reads a value again before it ends, for as long as it is not disposed of. One that cannot be read is tried again. */
+function renew(
+  name: string,
+  source: CredentialSource,
+  ends: number,
+  machine: Machine,
+  onRenewed: (values: Record<string, string>) => void,
+): Disposable {
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  function plan(ms: number): void {
+    timer = setTimeout(() => void again(), Math.min(ms, DAY_MS)).unref();
+  }
+  async function again(): Promise<void> {
+    const reading = await read(source, machine, over.signal).catch(() => ({ why: 'failed' }));
+    if (over.signal.aborted) return;
+    if ('why' in reading) {
+      debug('%s: %s', name, reading.why);
+      return plan(RETRY_MS);
+    }
+    onRenewed({ [name]: reading.value });
+    if (reading.ends !== undefined) plan(renewalIn(reading.ends - machine.now().getTime()));
+  }
+  plan(renewalIn(ends - machine.now().getTime()));
+  return {
+    [Symbol.dispose]() {
+      over.abort();
+      clearTimeout(timer);
+    },
+  };
+}
+
+const DAY_MS = 86_400_000;
+/** Between two tries of a source that fails. */
+const RETRY_MS = 5_000;
+const MARGIN_MS = 60_000;
+const LEAST_MS = 500;
+
+/** Milliseconds until a value that is good for so long is renewed: a minute before its end, or a fifth of what is short. */
+export function renewalIn(left: number): number {
+  return Math.max(LEAST_MS, left > 5 * MARGIN_MS ? left - MARGIN_MS : left * 0.8);
+}
+
+async function read(
+  source: CredentialSource,
+  machine: Machine,
+  signal: AbortSignal,
+): Promise<Reading | { readonly why: string }> {
+  const found = await readSource(source, machine, signal);
+  if ('why' in found) return found;
+  const why = whyNoValue(found.value);
+  return why === undefined ? found : { why: `the value ${why}` };
+}
+
+async function readSource(
+  source: CredentialSource,
+  { env, home, now, outputOf }: Machine,
+  signal: AbortSignal,
+): Promise<Reading | { readonly why: string }> {
+  switch (source.kind) {
+    case 'env':
+      return { value: (env[source.variable] ?? '').trim(), ends: undefined };
+    case 'file':
+      try {
+        return { value: readFileSync(source.path, 'utf8').trim(), ends: undefined };
+      } catch (error) {
+        return { why: `${source.path} cannot be read (${error instanceof Error ? error.message : 'unknown'})` };
+      }
+    case 'command': {
+      const { program, args, timeoutMs, expiresMs } = source;
+      const text = await outputOf({ program, args, folder: home, timeoutMs, signal });
+      if (typeof text !== 'string') return { why: `${program} ${text.why}` };
+      const ends = expiresMs === undefined ? undefined : now().getTime() + expiresMs;
+      return readOutput(text.trim(), ends) ?? { why: `${program} printed JSON that is not { "value", "expires_at" }` };
+    }
+  }
+}
+
+/** The value by itself, or JSON with it. `expires_at`: ISO 8601, or seconds since 1970. */
+export function readOutput(text: string, ends: number | undefined): Reading | undefined {
+  if (!text.startsWith('{')) return { value: text, ends };
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { value, expires_at: at } = data as Record<string, unknown>; // it begins with a brace: an object
+  if (typeof value !== 'string') return undefined;
+  if (at === undefined) return { value, ends };
+  const until = typeof at === 'number' ? at * 1000 : Date.parse(String(at));
+  return Number.isFinite(until) ? { value, ends: until } : undefined;
+}

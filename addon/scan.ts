@@ -3,13 +3,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Host } from '../contracts/host.ts';
 import { type Line, openLine, type Reach, UNREACHED } from './call.ts';
 import { type Lane, makeLane } from './lane.ts';
 import { HEALTH_MS, HEALTH_POLL_MS, SCAN_CONNECTIONS, SCAN_MS, SCAN_MS_PER_MB, SCAN_QUEUE } from './limits.ts';
 import type { Field, RequestHead, Unit } from './message.ts';
+import { parts, SCANNER_LIMITS, type ScanPart } from './parts.ts';
 import { present } from './present.ts';
-import { NONCE_FIELD, PART_FIELD, receiptOf, type ScannedPart, sha256 } from './receipt.ts';
+import { NONCE_FIELD, PART_FIELD, receiptOf } from './receipt.ts';
 import { selfTest } from './selftest.ts';
 import { type ScanResult, verdictOf } from './verdict.ts';
 
@@ -27,11 +27,6 @@ export interface ScannerOptions {
   readonly deadline?: (bytes: number) => number;
   readonly connections?: number;
   readonly queue?: number;
-}
-
-/** One part as it is sent. */
-export interface ScanPart extends ScannedPart {
-  readonly body: Buffer;
 }
 
 export function connectScanner(options: ScannerOptions): Scanner {
@@ -65,7 +60,10 @@ async function scanUnit(
   ...[id, head, unit, gone]: Parameters<Scanner['scan']>
 ): Promise<ScanResult> {
   let result: ScanResult = { kind: 'error', cause: 'nothing was scanned' };
-  for (const plain of parts(id, head, unit)) {
+  const limits = SCANNER_LIMITS[reach.kind === 'tcp' ? 'pipelock' : 'embedded'];
+  const all = parts({ id, nonce: `${id}-${randomBytes(16).toString('hex')}` }, head, unit, limits);
+  if ('kind' in all) return { kind: 'error', cause: all.reason };
+  for (const plain of all) {
     const part = reach.kind === 'tcp' ? present(plain) : plain;
     const slot = await lane.enter(gone);
     if (slot === 'full') return { kind: 'error', cause: 'too many scans are waiting' };
@@ -107,35 +105,6 @@ function makeTrust(test: () => Promise<string | undefined>): { check(): Promise<
 }
 
 const NEVER = new AbortController().signal;
-
-/** The parts of a unit, as they go to the scanner. A plain request is one; windows and decoded copies would come here. */
-export function* parts(id: string, head: RequestHead, unit: Unit): Iterable<ScanPart> {
-  const chunks = [...unit.chunks()];
-  const [only] = chunks;
-  const body = chunks.length === 1 && only ? only : Buffer.concat(chunks);
-  yield {
-    nonce: `${id}-${randomBytes(16).toString('hex')}`,
-    index: 0,
-    count: 1,
-    method: head.method,
-    // Scheme and port are in the journal: a network scanner's every name and port is the sink's.
-    url: `http://${scanHost(head.target.host)}${head.path}`,
-    // The exchange's id in a field that pipelock writes into every line of its log.
-    fields: [...head.fields, ['X-Pipelock-Agent', id]],
-    trailers: unit.trailers,
-    bodySha256: sha256(body),
-    body,
-  };
-}
-
-/**
- * The host as the scanner sees it. An address gets a name: whether it may be dialled is decided by policy and `allow_private`, and a
- * scanner that is a forward proxy would refuse it (private) or try to dial it past its only resolver (public, 10 s).
- */
-export function scanHost(host: Host): string {
-  if (host.kind === 'name') return host.text;
-  return `ip-${host.text.replace(/::$/, '::0').replaceAll(/[.:]/g, '-')}.literal.invalid`;
-}
 
 /** Milliseconds. */
 export function scanDeadline(bytes: number): number {

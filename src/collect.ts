@@ -1,6 +1,7 @@
 /** Takes from a session's containers what is to outlive them; works on dead containers, too. */
 import type { Container } from './backend.ts';
 import type { LoggedRole, SessionRecord } from './history.ts';
+import { redact } from './redact.ts';
 
 const JOURNAL = '/var/lib/bottle/journal.ndjson';
 const LOG_LINES = 500;
@@ -14,5 +15,5 @@ export async function collect(find: (role: LoggedRole) => Promise<Container | un
     logs('scanner'),
     logs('gate'),
   ]);
-  return { journal: journal?.toString('utf8') ?? '', logs: { bump, scanner, gate } };
+  return { journal: journal?.toString('utf8') ?? '', logs: { bump, scanner: scanner.map(redact), gate } };
 }

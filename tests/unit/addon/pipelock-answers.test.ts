@@ -22,14 +22,13 @@ const VERDICTS: Record<Recorded['meaning'], 'allow' | 'block' | 'error'> = {
 };
 
 function replyOf({ request, answer }: Recorded, more: [string, string][] = []): Reply | undefined {
-  return (
-    answer && {
-      status: answer.status,
-      fields: [...answer.headers, ...more],
-      body: bodyOf(answer),
-      bodiless: request.method === 'HEAD',
-    }
-  );
+  if (!answer) return undefined;
+  return {
+    status: answer.status,
+    fields: [...answer.headers, ...more],
+    body: bodyOf(answer),
+    bodiless: request.method === 'HEAD',
+  };
 }
 
 suite('every recorded answer of pipelock means what it was recorded to mean', { skip }, () => {

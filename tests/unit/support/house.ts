@@ -13,7 +13,9 @@ export interface Row {
 
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
-const JUDGEMENT = ['addon/{budget,exchange,limits,message,policy,receipt,request,respond,verdict}.ts'];
+const JUDGEMENT = [
+  'addon/{budget,code,exchange,lane,limits,message,policy,present,receipt,request,respond,selftest,verdict}.ts',
+];
 
 const LAUNCHER: Row[] = [
   {
@@ -28,14 +30,14 @@ const LAUNCHER: Row[] = [
     why: 'it is the border to any engine: types alone, so that an engine in memory is one as well',
   },
   {
-    files: ['src/{plan,describe,bind,builtin}.ts'],
-    may: ['contracts/*', 'src/builtin.ts'],
+    files: ['src/{plan,describe,bind,builtin,pipelock,redact}.ts'],
+    may: ['contracts/*', 'src/{builtin,pipelock}.ts'],
     types: ['src/backend.ts', 'src/manifest.ts'],
     why: 'same input, same plan: no clock, no randomness, no file; what differs comes in as an argument',
   },
   {
     files: ['src/journal.ts', 'src/collect.ts'],
-    may: ['contracts/*'],
+    may: ['contracts/*', 'src/redact.ts'],
     types: ['src/backend.ts', 'src/history.ts'],
     why: 'what is said of a session follows from its records alone',
   },
@@ -159,8 +161,18 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/scan.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/parts.ts', 'node:crypto', 'undici'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{call,parts}.ts', 'node:crypto', 'node:timers/promises'],
     why: 'it asks the scanner, and knows neither agent nor upstream',
+  },
+  {
+    files: ['addon/call.ts'],
+    may: [...JUDGEMENT, 'undici'],
+    why: 'it has the scanner’s connections, and no others',
+  },
+  {
+    files: ['addon/sink.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/dns.ts', 'node:{crypto,http,net}'],
+    why: 'what reaches it ends there: it can open no connection of its own',
   },
   {
     files: ['addon/client/*'],
@@ -172,7 +184,7 @@ const SIDECAR: Row[] = [
     may: [
       'contracts/*',
       ...JUDGEMENT,
-      'addon/scan.ts',
+      'addon/call.ts',
       'addon/upstream/*',
       'node:{net,tls}',
       'node:dns/promises',
@@ -182,7 +194,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/sidecar.ts', 'addon/main.ts'],
-    may: ['contracts/*', 'addon/*', 'addon/client/*', 'addon/upstream/*', 'node:crypto', 'node:readline'],
+    may: ['contracts/*', 'addon/*', 'addon/client/*', 'addon/upstream/*', 'node:{crypto,os,readline}'],
     why: 'they put the parts together; the scanner is another program',
   },
 ];
@@ -224,7 +236,7 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   execa: ['src/docker/base.ts', 'src/command.ts'],
   'node-forge': ['addon/authority.ts', 'addon/packages.d.ts'],
   'tar-stream': ['src/docker/archive.ts'],
-  undici: ['addon/scan.ts', 'addon/upstream/*', 'addon/packages.d.ts'],
+  undici: ['addon/call.ts', 'addon/upstream/*', 'addon/packages.d.ts'],
   yaml: ['src/manifest.ts'],
   zod: ['contracts/*', 'src/manifest.ts', 'src/cli/manifest.ts'],
 };

@@ -53,8 +53,6 @@ export const SCAN_REPLY_BYTES = 64 * KiB;
 /** Characters of a scanner's line that are passed on. */
 export const FINDING_CHARACTERS = 300;
 
-/** Bytes of one body that pipelock takes (its `max_body_bytes`); a request with a longer one is refused before it is scanned. */
-export const PIPELOCK_BODY_BYTES = 8 * MiB;
 /** Bytes of the extract of a request's head that go along in a field; a longer one is a part of its own. */
 export const EXTRACT_FIELD_BYTES = 8 * KiB;
 /** Bytes that an extract may have beyond twice its body: a head's, and what small bodies decode to. */

@@ -10,7 +10,7 @@ import { decodedLayers } from './decode/layers.ts';
 import { readEnvelope } from './decode/multipart.ts';
 import { readPairs } from './decode/pairs.ts';
 import { Work } from './decode/work.ts';
-import { BODY_BYTES, EXTRACT_FIELD_BYTES, EXTRACT_OVERLAP, EXTRACT_SPARE, PIPELOCK_BODY_BYTES } from './limits.ts';
+import { EXTRACT_FIELD_BYTES, EXTRACT_OVERLAP, EXTRACT_SPARE } from './limits.ts';
 import type { Field, RequestHead, Unit } from './message.ts';
 import { type ScannedPart, sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
@@ -30,11 +30,6 @@ export interface ScannerLimits {
   /** Bytes of one part's body, and so of a request's. */
   readonly bodyBytes: number;
 }
-
-export const SCANNER_LIMITS: Readonly<Record<'embedded' | 'pipelock', ScannerLimits>> = {
-  embedded: { reads: 'all', bodyBytes: BODY_BYTES },
-  pipelock: { reads: 'plain', bodyBytes: PIPELOCK_BODY_BYTES },
-};
 
 /** The unit cannot be put in a form in which it could be scanned, so it must not be sent. */
 export interface Unscannable {

@@ -7,7 +7,7 @@ import { type Line, openLine, type Reach, UNREACHED } from './call.ts';
 import { type Lane, makeLane } from './lane.ts';
 import { HEALTH_MS, HEALTH_POLL_MS, SCAN_CONNECTIONS, SCAN_MS, SCAN_MS_PER_MB, SCAN_QUEUE } from './limits.ts';
 import type { Field, RequestHead, Unit } from './message.ts';
-import { parts, SCANNER_LIMITS, type ScanPart } from './parts.ts';
+import { parts, type ScannerLimits, type ScanPart } from './parts.ts';
 import { present } from './present.ts';
 import { NONCE_FIELD, PART_FIELD, receiptOf } from './receipt.ts';
 import { selfTest } from './selftest.ts';
@@ -22,6 +22,7 @@ export interface Scanner {
 
 export interface ScannerOptions {
   readonly reach: Reach;
+  readonly limits: ScannerLimits;
   readonly key: Buffer;
   /** Milliseconds for a part of so many bytes. */
   readonly deadline?: (bytes: number) => number;
@@ -56,11 +57,10 @@ export function connectScanner(options: ScannerOptions): Scanner {
 async function scanUnit(
   line: Line,
   lane: Lane,
-  { reach, key, deadline = scanDeadline }: ScannerOptions,
+  { reach, limits, key, deadline = scanDeadline }: ScannerOptions,
   ...[id, head, unit, gone]: Parameters<Scanner['scan']>
 ): Promise<ScanResult> {
   let result: ScanResult = { kind: 'error', cause: 'nothing was scanned' };
-  const limits = SCANNER_LIMITS[reach.kind === 'tcp' ? 'pipelock' : 'embedded'];
   const all = parts({ id, nonce: `${id}-${randomBytes(16).toString('hex')}` }, head, unit, limits);
   if ('kind' in all) return { kind: 'error', cause: all.reason };
   for (const plain of all) {

@@ -174,10 +174,18 @@ function sinkOptions({ address, sink }: PipelockScanner, key: Buffer): SinkOptio
 }
 
 /** One scan per core: a network scanner takes a core for each, and more of them would only wait inside it. */
-function reachOf(scanner: SidecarConfig['scanner']): Pick<ScannerOptions, 'reach' | 'connections' | 'queue'> {
-  if (scanner.kind === 'embedded') return { reach: { kind: 'socket', path: scanner.socket } };
-  const { address, port } = scanner;
-  return { reach: { kind: 'tcp', address, port }, connections: availableParallelism(), queue: NETWORK_SCAN_QUEUE };
+function reachOf(
+  scanner: SidecarConfig['scanner'],
+): Pick<ScannerOptions, 'reach' | 'limits' | 'connections' | 'queue'> {
+  if (scanner.kind === 'embedded')
+    return { reach: { kind: 'socket', path: scanner.socket }, limits: { reads: 'all', bodyBytes: BODY_BYTES } };
+  const { address, port, body_bytes: bodyBytes } = scanner;
+  return {
+    reach: { kind: 'tcp', address, port },
+    limits: { reads: 'plain', bodyBytes },
+    connections: availableParallelism(),
+    queue: NETWORK_SCAN_QUEUE,
+  };
 }
 
 function newId(): string {

@@ -205,7 +205,8 @@ function joined(texts: readonly Buffer[]): Buffer {
 /** The text in pieces that a scanner takes, each with the end of the one before it. */
 function windows(text: Buffer, size: number): Buffer[] {
   const pieces: Buffer[] = [];
-  for (let from = 0; from < text.length; from += size - EXTRACT_OVERLAP) {
+  const shared = Math.min(EXTRACT_OVERLAP, Math.floor(size / 2));
+  for (let from = 0; from < text.length; from += size - shared) {
     pieces.push(text.subarray(from, from + size));
     if (from + size >= text.length) break;
   }

@@ -80,10 +80,29 @@ function inflateEither(bytes: Buffer, limit: number): Buffer {
 }
 
 const partial = { finishFlush: constants.Z_SYNC_FLUSH };
-const gunzipPart: Decoder = (bytes, limit) => gunzipSync(bytes, { ...partial, maxOutputLength: limit });
 const inflatePart: Decoder = (bytes, limit) => inflateSync(bytes, { ...partial, maxOutputLength: limit });
 const zstdPart: Decoder = (bytes, limit) =>
   zstdDecompressSync(bytes, { finishFlush: constants.ZSTD_e_flush, maxOutputLength: limit });
+
+/** Also with something else behind it, as in the middle of a multipart body. */
+function gunzipPart(bytes: Buffer, limit: number): Buffer {
+  const options = { ...partial, maxOutputLength: limit };
+  try {
+    return gunzipSync(bytes, options);
+  } catch (error) {
+    if (isTooLarge(error)) throw error;
+    return inflateRawSync(bytes.subarray(gzipHead(bytes)), options);
+  }
+}
+
+/** Bytes of the head of gzip (RFC 1952 section 2.3). */
+function gzipHead(bytes: Buffer): number {
+  const flags = bytes[3] ?? 0;
+  let at = 10;
+  if (flags & 4) at += 2 + (bytes[at] ?? 0) + 256 * (bytes[at + 1] ?? 0);
+  for (const text of [8, 16]) if (flags & text) at = bytes.indexOf(0, at) + 1 || bytes.length;
+  return flags & 2 ? at + 2 : at;
+}
 
 function isTooLarge(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';

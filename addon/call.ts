@@ -31,7 +31,8 @@ export interface Line {
   close(): Promise<void>;
 }
 
-export function openLine(reach: Reach, connections: number): Line {
+/** `onLost`: a connection ended, or a call did, that the scanner should have answered. It may be another scanner from now on. */
+export function openLine(reach: Reach, connections: number, onLost: () => void = () => undefined): Line {
   const pool: Pool = new UndiciPool(
     reach.kind === 'socket' ? 'http://scanner' : `http://${reach.address}:${reach.port}`,
     {
@@ -45,6 +46,11 @@ export function openLine(reach: Reach, connections: number): Line {
       maxHeaderSize: HEAD_BYTES,
     },
   );
+  // Idle connections are closed from here, before the scanner would do it.
+  pool.on('disconnect', (_origin, _targets, error) => {
+    if (codeOf(error) !== 'UND_ERR_INFO') onLost();
+  });
+  pool.on('connectionError', onLost);
   const lingers = reach.kind === 'tcp';
   return { call: (one) => ask(pool, one, lingers), close: () => pool.destroy() };
 }

@@ -3,12 +3,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Line, openLine, type Reach, UNREACHED } from './call.ts';
+import { type Line, openLine, type Reach } from './call.ts';
 import { type Lane, makeLane } from './lane.ts';
 import { HEALTH_MS, HEALTH_POLL_MS, SCAN_CONNECTIONS, SCAN_MS, SCAN_MS_PER_MB, SCAN_QUEUE } from './limits.ts';
 import type { Field, RequestHead, Unit } from './message.ts';
 import { parts, type ScannerLimits, type ScanPart } from './parts.ts';
 import { present } from './present.ts';
+import { TIMED_OUT } from './respond.ts';
 import { NONCE_FIELD, PART_FIELD, receiptOf } from './receipt.ts';
 import { selfTest } from './selftest.ts';
 import { type ScanResult, verdictOf } from './verdict.ts';
@@ -32,7 +33,7 @@ export interface ScannerOptions {
 
 export function connectScanner(options: ScannerOptions): Scanner {
   const { reach, connections = SCAN_CONNECTIONS, queue = SCAN_QUEUE } = options;
-  const line = openLine(reach, connections);
+  const line = openLine(reach, connections, reach.kind === 'tcp' ? () => trusted.forget() : undefined);
   const lane = makeLane(connections, queue);
   const scan: Scanner['scan'] = (...request) => scanUnit(line, lane, options, ...request);
   if (reach.kind === 'socket') return { scan, ready: async () => undefined, close: () => line.close() };
@@ -42,7 +43,7 @@ export function connectScanner(options: ScannerOptions): Scanner {
       const failure = await trusted.check();
       if (failure !== undefined) return { kind: 'error', cause: `the scanner failed its self-test: ${failure}` };
       const result = await scan(...request);
-      if (result.kind === 'error' && result.cause.startsWith(UNREACHED)) trusted.forget();
+      if (result.kind === 'error' && result.cause.startsWith(TIMED_OUT)) trusted.forget();
       return result;
     },
     async ready() {

@@ -92,3 +92,28 @@ while True:
         print(json.dumps({"event": "packet", "word": word.decode(), "bridge": bridge}))
 `,
 ];
+
+/** Prints the bridge (or the interface) on which an IPv4 packet from or to an address of the subnet was seen, each once. */
+export function snifferOf(subnet: string): string[] {
+  return [
+    'python3',
+    '-uc',
+    `
+import ipaddress, json, os, socket
+net = ipaddress.ip_network("${subnet}")
+packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+print(json.dumps({"event": "ready"}))
+seen = set()
+while True:
+    data, (interface, *_) = packets.recvfrom(65536)
+    if data[12:14] != b"\\x08\\x00": continue
+    if not any(ipaddress.ip_address(data[at:at + 4]) in net for at in (26, 30)): continue
+    try: bridge = os.path.basename(os.readlink(f"/sys/class/net/{interface}/master"))
+    except OSError: bridge = interface
+    if bridge in seen: continue
+    seen.add(bridge)
+    print(json.dumps({"event": "packet", "bridge": bridge}))
+`,
+  ];
+}

@@ -58,6 +58,8 @@ export class World implements AsyncDisposable {
   subnet = '';
   ca = '';
   agentImage = '';
+  /** What every manifest says of its scanner, unless it says something else. */
+  scanner: object = { kind: 'embedded' };
   #upstream: Dockerode.Container | undefined;
 
   constructor(docker: Dockerode) {
@@ -147,7 +149,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Writes a manifest that reaches the stand-in upstreams, and returns its path. */
-  manifest(changes: { agent?: object; egress?: object; name?: string } = {}): string {
+  manifest(changes: { agent?: object; egress?: object; scanner?: object; secrets?: object; name?: string } = {}): string {
     const path = join(this.folder, changes.name ?? 'bottle.yaml');
     writeFileSync(
       path,
@@ -161,6 +163,8 @@ export class World implements AsyncDisposable {
           allow_private: [this.subnet],
           ...changes.egress,
         },
+        scanner: changes.scanner ?? this.scanner,
+        ...(changes.secrets && { secrets: changes.secrets }),
       }),
     );
     return path;

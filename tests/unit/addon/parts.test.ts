@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import type { Field, RequestHead, Unit } from '../../../addon/message.ts';
 import { EXTRACT_FIELD, parts, type ScannerLimits, type ScanPart } from '../../../addon/parts.ts';
 import { sha256 } from '../../../addon/receipt.ts';
+import { readHead } from '../../../addon/request.ts';
 import { detect } from '../../../addon/scanner/detect.ts';
 import { type Program, startProgram } from './support/program.ts';
 import { read } from './support/reader.ts';
@@ -349,6 +350,27 @@ describe('parts', () => {
   }
 });
 
+describe('a field of which a scanner reads the first and an upstream may read the last', () => {
+  for (const name of ['Content-Type', 'content-encoding', 'Content-Length', 'Transfer-Encoding']) {
+    it(`is refused before any of this: ${name}`, () => {
+      const fields: Field[] = [
+        ['Host', 'api.example.test'],
+        [name, '1'],
+        [name.toUpperCase(), '2'],
+      ];
+      const { refusal } = readHead(
+        { method: 'POST', url: 'http://api.example.test/', version: '1.1', fields },
+        undefined,
+      );
+      assert.deepEqual(refusal, {
+        kind: 'refused',
+        status: 400,
+        reason: `the field ${name.toLowerCase()} is repeated`,
+      });
+    });
+  }
+});
+
 suite('whatever comes', () => {
   const bytes = fc.uint8Array({ maxLength: 2_000 }).map((array) => Buffer.from(array));
   const jsonish = fc.oneof(
@@ -390,12 +412,12 @@ suite('whatever comes', () => {
     hex: (text) => Buffer.from(text).toString('hex'),
     gzip: (text) => gzipSync(text).toString('base64'),
     'data URL': (text) => `data:text/plain;base64,${Buffer.from(text).toString('base64')}`,
-    percent: (text) => [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
+    percent: (text) => Array.from(Buffer.from(text), (byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
     JSON: (text) => JSON.stringify({ text, more: [text.length] }),
     'JSON in escapes': (text) =>
       JSON.stringify({ text: '…' }).replace(
         '…',
-        [...text].map((character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''),
+        Array.from(text, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''),
       ),
     quotes: (text) => `it is "${text}", I think; and more`,
     lines: (text) => `first\n${text}\nlast`,

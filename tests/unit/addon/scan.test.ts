@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, suite } from 'node:test';
+import { pairs } from '../../../addon/client/h1.ts';
+import type { RequestHead, Unit } from '../../../addon/message.ts';
 import { scanHost } from '../../../addon/parts.ts';
-import { scanDeadline } from '../../../addon/scan.ts';
+import { NONCE_FIELD, PART_FIELD, RECEIPT_FIELD } from '../../../addon/receipt.ts';
+import { connectScanner, scanDeadline } from '../../../addon/scan.ts';
+import type { ScanResult } from '../../../addon/verdict.ts';
 import { parseHost } from '../../../contracts/host.ts';
+import { block, KEY, proofOf, type Seen } from './rig.ts';
 
 describe('scan', () => {
   const rows: [host: string, seen: string][] = [
@@ -24,5 +34,110 @@ describe('scan', () => {
 
   it('gives a scan three seconds and ten more for every megabyte', () => {
     assert.deepEqual([0, 1_000_000, 2_500_000].map(scanDeadline), [3_000, 13_000, 28_000]);
+  });
+});
+
+type Answer = (seen: Seen, response: ServerResponse) => void;
+
+const prove: Answer = (seen, response) => void response.writeHead(204, { [RECEIPT_FIELD]: proofOf(seen) }).end();
+
+/** Scans a unit of `body` in plain; `answers` are those to its parts in order. */
+async function scanInParts(body: string, answers: readonly Answer[]): Promise<{ result: ScanResult; seen: Seen[] }> {
+  const folder = mkdtempSync(join(tmpdir(), 'bottle-test-'));
+  const seen: Seen[] = [];
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const { method = '', url = '', rawHeaders } = request;
+      const part: Seen = { method, url, fields: pairs(rawHeaders), body: Buffer.concat(chunks) };
+      const answer = answers[seen.push(part) - 1];
+      assert.ok(answer, 'it asks for more parts than were expected');
+      answer(part, response);
+    });
+  }).listen(join(folder, 'scanner.sock'));
+  await once(server, 'listening');
+  const scanner = connectScanner({
+    reach: { kind: 'socket', path: join(folder, 'scanner.sock') },
+    limits: { reads: 'plain', bodyBytes: 100_000 },
+    key: KEY,
+    deadline: () => 500,
+  });
+  try {
+    const result = await scanner.scan('id', HEAD, unitOf(body), new AbortController().signal);
+    return { result, seen };
+  } finally {
+    await scanner.close();
+    server.closeAllConnections();
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const HEAD: RequestHead = {
+  method: 'POST',
+  path: '/x',
+  target: { scheme: 'https', host: { kind: 'name', text: 'api.example.test' }, port: 443 },
+  fields: [['Content-Type', 'application/json']],
+};
+const TWO_PARTS = '{"a":"first","a":"second"}';
+
+function unitOf(body: string): Unit {
+  const bytes = Buffer.from(body);
+  return { kind: 'unit', size: bytes.length, trailers: [], chunks: () => [bytes], [Symbol.dispose]: () => undefined };
+}
+
+suite('a unit of several parts', () => {
+  it('is allowed once every part is proven', async () => {
+    const { result, seen } = await scanInParts(TWO_PARTS, [prove, prove]);
+    assert.deepEqual(result, { kind: 'allow' });
+    const values = (name: string) => seen.map(({ fields }) => fields.find(([given]) => given === name)?.[1]);
+    assert.deepEqual(values(PART_FIELD), ['0/2', '1/2']);
+    const [nonce, ...others] = values(NONCE_FIELD);
+    assert.deepEqual(others, [nonce]);
+    assert.deepEqual(
+      seen.map(({ body }) => body.toString()),
+      [TWO_PARTS, 'a first a second '],
+    );
+  });
+
+  it('is blocked by a block of the last part', async () => {
+    const { result } = await scanInParts(TWO_PARTS, [prove, block('blocked: request body contains secret: X')]);
+    assert.deepEqual(result, { kind: 'block', finding: 'blocked: request body contains secret: X' });
+  });
+
+  it('is blocked by a block of the first, and the last is not asked about', async () => {
+    const { result, seen } = await scanInParts(TWO_PARTS, [block('blocked: request body contains secret: X')]);
+    assert.equal(result.kind, 'block');
+    assert.equal(seen.length, 1);
+  });
+
+  let first = '';
+  const rows: [name: string, answers: Answer[]][] = [
+    ['has no receipt', [prove, (_, response) => void response.writeHead(204).end()]],
+    [
+      'has the receipt of the first',
+      [
+        (seen, response) => {
+          first = proofOf(seen);
+          prove(seen, response);
+        },
+        (_, response) => void response.writeHead(204, { [RECEIPT_FIELD]: first }).end(),
+      ],
+    ],
+    ['is not answered in time', [prove, () => undefined]],
+    ['is cut off', [prove, (_, response) => void response.destroy()]],
+  ];
+  for (const [name, answers] of rows) {
+    it(`could not be told about if one of them ${name}`, async () => {
+      const { result } = await scanInParts(TWO_PARTS, answers);
+      assert.equal(result.kind, 'error');
+    });
+  }
+
+  it('could not be told about if it has no form that can be scanned', async () => {
+    const { result, seen } = await scanInParts('x'.repeat(100_001), []);
+    assert.deepEqual(result, { kind: 'error', cause: "the body is larger than the scanner's 100000 bytes" });
+    assert.deepEqual(seen, []);
   });
 });

@@ -79,7 +79,9 @@ function readMultipart(text: string, type: string): string[] | undefined {
 
 /** The text without control characters; percent; runs between a few delimiters, three deep. */
 function isIn(text: string, secret: RegExp, depth = 0): boolean {
-  const clean = [...text].filter((character) => character > '\x1f' && character !== '\x7f').join('');
+  const clean = Array.from(text)
+    .filter((character) => character > '\x1f' && character !== '\x7f')
+    .join('');
   if (secret.test(clean)) return true;
   const percent = clean.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),

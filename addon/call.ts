@@ -2,7 +2,7 @@
 import type { Dispatcher, Pool } from 'undici';
 import UndiciPool from 'undici/lib/dispatcher/pool.js';
 import { codeOf } from './code.ts';
-import { HEAD_BYTES, SCAN_ABANDONED_MS, SCAN_IDLE_MS, SCAN_REPLY_BYTES } from './limits.ts';
+import { HEAD_BYTES, SCAN_ABANDONED_MS, SCAN_CONNECT_MS, SCAN_IDLE_MS, SCAN_REPLY_BYTES } from './limits.ts';
 import type { Field } from './message.ts';
 import type { Reply } from './verdict.ts';
 
@@ -43,6 +43,7 @@ export function openLine(reach: Reach, connections: number, onLost: () => void =
       headersTimeout: 0, // the deadline of the whole call is the limit
       bodyTimeout: 0,
       keepAliveTimeout: SCAN_IDLE_MS,
+      connect: { timeout: SCAN_CONNECT_MS },
       maxHeaderSize: HEAD_BYTES,
     },
   );
@@ -73,7 +74,7 @@ function ask(pool: Pool, call: Call, lingers: boolean): ReturnType<Line['call']>
   }
   function giveUp(cause: string): void {
     settle({ kind: 'error', cause });
-    if (!lingers) return abort(cause);
+    if (!lingers || !controller) return abort(cause); // without a connection, nothing is being scanned
     abandoned = setTimeout(() => abort(cause), SCAN_ABANDONED_MS);
     abandoned.unref();
   }

@@ -36,6 +36,8 @@ export const SCAN_CONNECTIONS = 8;
 export const SCAN_QUEUE = 256;
 /** Milliseconds after which a scan that nobody waits for any more no longer counts: twice what the largest body costs. */
 export const SCAN_ABANDONED_MS = 120_000;
+/** Milliseconds to connect to a scanner. */
+export const SCAN_CONNECT_MS = 2_000;
 /** Milliseconds that an idle connection to the scanner is kept; pipelock keeps it for 120 s. */
 export const SCAN_IDLE_MS = 60_000;
 /** Milliseconds that a network scanner has until it serves, and between two looks. */

@@ -187,7 +187,7 @@ describe('with pipelock', { skip }, () => {
     );
     const value = fc.constantFrom('', 'no-cache', 'a, b', 'caf\u00e9', 'sig1=:AAAA:', 'for=192.0.2.1', '1');
     const sample = fc.sample(fc.record({ path, fields: fc.array(fc.tuple(name, value), { maxLength: 4 }) }), {
-      numRuns: 150,
+      numRuns: 400,
       seed: 4,
     });
     const requests = sample.map(({ path: place, fields }) =>

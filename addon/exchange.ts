@@ -7,6 +7,7 @@ import type { Journal } from './journal.ts';
 import type { Client, Leg, RequestHead, Target, Unit, Upstream } from './message.ts';
 import type { Decision } from './policy.ts';
 import { respond, type Unforwarded } from './respond.ts';
+import type { Secrets } from './secrets.ts';
 import type { ScanResult } from './verdict.ts';
 
 export interface Steps {
@@ -14,6 +15,7 @@ export interface Steps {
   unavailable(): string | undefined;
   decide(target: Target): Decision;
   scan(id: string, head: RequestHead, unit: Unit, gone: AbortSignal): Promise<ScanResult>;
+  readonly secrets: Secrets;
   readonly journal: Journal;
   readonly upstream: Upstream;
 }
@@ -61,7 +63,10 @@ async function pass(client: Client, id: string, steps: Steps, progress: Progress
     if (unit.kind === 'gone') return failed('internal', 'the agent left before its request was whole');
     if (unit.kind !== 'unit') return unit;
     using held = unit;
-    const verdict = await steps.scan(id, head, held, client.gone);
+    const objection = steps.secrets.objection(head, held);
+    if (objection !== undefined) return { kind: 'blocked', finding: objection };
+    const neutral = steps.secrets.neutralize(head, held); // the scanner sees no credential, not even a placeholder
+    const verdict = await steps.scan(id, neutral.head, neutral.unit, client.gone);
     if (verdict.kind === 'block') return { kind: 'blocked', finding: verdict.finding };
     if (verdict.kind !== 'allow') return failed('scan', verdict.cause);
 
@@ -72,13 +77,20 @@ async function pass(client: Client, id: string, steps: Steps, progress: Progress
       await progress.leg.send(undefined, held);
       continue;
     }
-    steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size);
+    steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size, neutral.elsewhere);
     progress.admitted = true;
     progress.leg = await steps.upstream.open(head.target, client.gone);
-    await progress.leg.send(head, held);
+    await progress.leg.send(steps.secrets.inject(head), held);
   }
-  if (!progress.leg) return failed('internal', 'the request had no unit');
-  return await relay(client, progress.leg, progress);
+  const { leg } = progress;
+  if (!leg) return failed('internal', 'the request had no unit');
+  const tap = steps.secrets.watch(client, () => leg[Symbol.dispose]());
+  if (!tap) return await relay(client, leg, progress);
+  const outcome = await relay(tap.client, leg, progress);
+  if (outcome.kind === 'forwarded') await tap.done;
+  if (tap.cut === undefined) return outcome;
+  progress.started = tap.started;
+  return failed('upstream', tap.cut);
 }
 
 async function relay(client: Client, leg: Leg, progress: Progress): Promise<Outcome> {

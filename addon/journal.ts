@@ -23,8 +23,11 @@ export interface Ending {
 }
 
 export interface Journal {
-  /** Throws if the line could not be written; then nothing may be sent. */
-  admit(subject: Subject, path: string, bodyBytes: number): void;
+  /**
+   * Throws if the line could not be written; then nothing may be sent. `elsewhere`: secrets whose placeholder stands in the request
+   * outside its place.
+   */
+  admit(subject: Subject, path: string, bodyBytes: number, elsewhere?: readonly string[]): void;
   close(subject: Subject, ending: Ending): void;
   /** Writes the counts that are still open. */
   flush(): void;
@@ -91,8 +94,14 @@ export function openJournal(options: JournalOptions): Journal {
 
   const timer = setInterval(() => quietly(flush), REFUSALS_COUNTED_MS).unref();
   return {
-    admit(subject, path, bodyBytes) {
-      append({ event: 'admitted', ...subjectLine(subject), path: recordedPath(path), body_bytes: bodyBytes });
+    admit(subject, path, bodyBytes, elsewhere = []) {
+      append({
+        event: 'admitted',
+        ...subjectLine(subject),
+        path: recordedPath(path),
+        body_bytes: bodyBytes,
+        ...(elsewhere.length > 0 ? { placeholders: [...elsewhere] } : {}),
+      });
     },
     close(subject, { outcome, sent, received, durationMs, admitted }) {
       if (!admitted && outcome.kind !== 'forwarded' && isOnlyCounted(subject.target, outcome)) return;

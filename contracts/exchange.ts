@@ -34,6 +34,8 @@ export const admittedSchema = z.object({
   /** Path without query, at most 256 characters; only of requests that were scanned and let through. */
   path: z.string(),
   body_bytes: z.number().int(),
+  /** Names of secrets whose placeholder stood in the request outside its place: worthless there, so it was let through. */
+  placeholders: z.array(z.string()).optional(),
 });
 
 /** Written exactly once for every request, whatever became of it. */

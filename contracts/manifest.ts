@@ -45,81 +45,82 @@ const mount = z.strictObject({
 });
 export type MountWish = z.infer<typeof mount>;
 
-export const manifestSchema = z
-  .strictObject({
-    version: z.literal(1),
-    agent: z
-      .strictObject({
-        image: z.string().min(1).optional(),
-        command: z.array(z.string()).min(1).optional(),
-        user: z
-          .string()
-          .regex(
-            /^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/,
-            'must be a user, uid, user:group or uid:gid',
-          )
-          .optional(),
-        home: z.enum(['keep', 'fresh']).default('keep'),
-        workdir: absolute.default('/workspace'),
-        env: env.default({}),
-        mounts: z.array(mount).default([]),
-        limits: z
-          .strictObject({
-            memory: memory.default('4g'),
-            cpus: z.number().positive().max(1024).optional(),
-            pids: z.number().int().min(16).max(4_194_304).default(1024),
-          })
-          .prefault({}),
-      })
-      .prefault({}),
-    egress: z
-      .strictObject({
-        allow: z.array(rule).default([]),
-        upstream_ca: z.array(z.string().min(1)).default([]),
-        networks: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a network name')).default([]),
-        allow_private: z.array(cidr).default([]),
-      })
-      .prefault({}),
-    scanner: z
-      .strictObject({
-        kind: z.enum(['embedded', 'pipelock']).default('embedded'),
-        /** pipelock's image, in place of the published one. */
-        image: z.string().min(1).optional(),
-        /** The release line of that image, where its tag does not say it. */
-        version: z.enum(PIPELOCK_VERSIONS).optional(),
-      })
-      .superRefine(({ kind, image, version }, context) => {
-        if (kind === 'pipelock') return;
-        for (const [key, value] of Object.entries({ image, version }))
-          if (value !== undefined)
-            context.addIssue({
-              code: 'custom',
-              path: [key],
-              message: 'belongs to kind: pipelock; remove it, or set the kind',
-            });
-      })
-      .prefault({}),
-    /** Credentials that the agent never has, by the variable that holds a placeholder in its place. */
-    secrets: z.record(variableName, secretWishSchema).default({}),
-  })
-  .superRefine(({ agent, egress, secrets }, context) => {
-    const allow = egress.allow.map(parseRule).filter((parsed) => !('kind' in parsed));
-    for (const [name, wish] of Object.entries(secrets)) {
-      if (Object.hasOwn(agent.env, name))
-        context.addIssue({
-          code: 'custom',
-          path: ['agent', 'env', name],
-          message: 'is set by secrets; remove it from one of the two',
-        });
-      for (const [index, host] of hostsOf(wish).entries())
-        if (!isAllowed(host, allow))
+const manifest = z.strictObject({
+  version: z.literal(1),
+  agent: z
+    .strictObject({
+      image: z.string().min(1).optional(),
+      command: z.array(z.string()).min(1).optional(),
+      user: z
+        .string()
+        .regex(
+          /^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/,
+          'must be a user, uid, user:group or uid:gid',
+        )
+        .optional(),
+      home: z.enum(['keep', 'fresh']).default('keep'),
+      workdir: absolute.default('/workspace'),
+      env: env.default({}),
+      mounts: z.array(mount).default([]),
+      limits: z
+        .strictObject({
+          memory: memory.default('4g'),
+          cpus: z.number().positive().max(1024).optional(),
+          pids: z.number().int().min(16).max(4_194_304).default(1024),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  egress: z
+    .strictObject({
+      allow: z.array(rule).default([]),
+      upstream_ca: z.array(z.string().min(1)).default([]),
+      networks: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a network name')).default([]),
+      allow_private: z.array(cidr).default([]),
+    })
+    .prefault({}),
+  scanner: z
+    .strictObject({
+      kind: z.enum(['embedded', 'pipelock']).default('embedded'),
+      /** pipelock's image, in place of the published one. */
+      image: z.string().min(1).optional(),
+      /** The release line of that image, where its tag does not say it. */
+      version: z.enum(PIPELOCK_VERSIONS).optional(),
+    })
+    .superRefine(({ kind, image, version }, context) => {
+      if (kind === 'pipelock') return;
+      for (const [key, value] of Object.entries({ image, version }))
+        if (value !== undefined)
           context.addIssue({
             code: 'custom',
-            path: ['secrets', name, 'hosts', index],
-            message: `"${wish.hosts[index]?.host ?? ''}" is not in egress.allow: nothing could be sent there`,
+            path: [key],
+            message: 'belongs to kind: pipelock; remove it, or set the kind',
           });
-    }
-  });
+    })
+    .prefault({}),
+  /** Credentials that the agent never has, by the variable that holds a placeholder in its place. */
+  secrets: z.record(variableName, secretWishSchema).default({}),
+});
+
+/** What one section says of another. */
+export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, context) => {
+  const allow = egress.allow.map(parseRule).filter((parsed) => 'ports' in parsed);
+  for (const [name, wish] of Object.entries(secrets)) {
+    if (Object.hasOwn(agent.env, name))
+      context.addIssue({
+        code: 'custom',
+        path: ['agent', 'env', name],
+        message: 'is set by secrets; remove it from one of the two',
+      });
+    for (const [index, host] of hostsOf(wish).entries())
+      if (!isAllowed(host, allow))
+        context.addIssue({
+          code: 'custom',
+          path: ['secrets', name, 'hosts', index],
+          message: `"${wish.hosts[index]?.host ?? ''}" is not in egress.allow: nothing could be sent there`,
+        });
+  }
+});
 export type Manifest = z.infer<typeof manifestSchema>;
 
 /** Bytes of `512m`, `4g`: powers of 1024, as the engine reads them. */

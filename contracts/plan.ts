@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
 import { policySchema } from './policy.ts';
+import { boundSecretSchema } from './secret.ts';
 import {
   embeddedSchema,
   gateConfigSchema,
@@ -119,6 +120,7 @@ export const planSchema = z.strictObject({
     gate: gateConfigSchema.extend({ sidecar: lateSchema }),
     bump: sidecarConfigSchema.extend({
       key: lateSchema,
+      secrets: z.array(boundSecretSchema.extend({ value: lateSchema, placeholder: lateSchema })),
       scanner: z.discriminatedUnion('kind', [
         embeddedSchema,
         pipelockSchema.extend({
@@ -150,6 +152,16 @@ export const planSchema = z.strictObject({
       config: z.json(),
     }),
   ]),
+  /** Credentials that the agent does not have: what they are called, where they come from and where they go. Never a value. */
+  secrets: z.array(
+    z.strictObject({
+      name: z.string(),
+      from: z.string(),
+      hosts: z.array(z.strictObject({ rule: z.string(), identity: z.enum(['bound', 'open']) })),
+      places: z.array(z.string()),
+      headers: z.record(z.string(), z.string()),
+    }),
+  ),
   trust: z.strictObject({
     files: z.array(z.string()),
     variables: z.record(z.string(), z.string()),

@@ -7,8 +7,31 @@ export const CLAUDE_CODE_HOSTS = [
   'platform.claude.com', // the first start's check, login's token exchange
 ] as const;
 
-/** Variables that hold its credentials; passed on where they are set. */
-const CREDENTIAL_VARIABLES = ['ANTHROPIC_API_KEY', 'CLAUDE_CODE_OAUTH_TOKEN'] as const;
+/** Variables that hold credentials, with where each of them goes. What is set of them is no longer given to the agent itself. */
+export const KNOWN_SECRETS: Readonly<Record<string, { readonly hosts: readonly string[]; readonly place: Place }>> = {
+  ANTHROPIC_API_KEY: { hosts: ['api.anthropic.com'], place: { header: 'x-api-key' } },
+  CLAUDE_CODE_OAUTH_TOKEN: { hosts: ['api.anthropic.com'], place: { header: 'authorization' } },
+  OPENAI_API_KEY: { hosts: ['api.openai.com'], place: { header: 'authorization' } },
+  GEMINI_API_KEY: { hosts: ['generativelanguage.googleapis.com'], place: { header: 'x-goog-api-key' } },
+  OPENROUTER_API_KEY: { hosts: ['openrouter.ai'], place: { header: 'authorization' } },
+  GROQ_API_KEY: { hosts: ['api.groq.com'], place: { header: 'authorization' } },
+  GITHUB_TOKEN: {
+    hosts: ['api.github.com', 'github.com'],
+    place: { header: 'authorization', format: ['Bearer {}', 'token {}'], basic: 'password' },
+  },
+  GITLAB_TOKEN: { hosts: ['gitlab.com'], place: { header: 'private-token', basic: 'password' } },
+  NPM_TOKEN: { hosts: ['registry.npmjs.org'], place: { header: 'authorization' } },
+  HF_TOKEN: { hosts: ['huggingface.co'], place: { header: 'authorization' } },
+};
+
+interface Place {
+  readonly header?: string;
+  readonly format?: readonly string[];
+  readonly basic?: 'username' | 'password';
+}
+
+/** The ones of them that Claude Code itself uses. */
+const CREDENTIAL_VARIABLES = ['ANTHROPIC_API_KEY', 'CLAUDE_CODE_OAUTH_TOKEN'];
 
 /** The manifest's value that stands in where there is no file, for a folder and the caller's environment. */
 export function builtInManifest(env: Readonly<Record<string, string | undefined>>): unknown {
@@ -17,10 +40,15 @@ export function builtInManifest(env: Readonly<Record<string, string | undefined>
     version: 1,
     agent: {
       command: ['claude'],
-      env: Object.fromEntries(set.map((name) => [name, `\${${name}}`])),
       mounts: [{ source: '.', target: '/workspace' }],
     },
     egress: { allow: [...CLAUDE_CODE_HOSTS] },
+    secrets: Object.fromEntries(
+      set.map((name) => [
+        name,
+        { from: { env: name }, hosts: KNOWN_SECRETS[name]?.hosts, ...KNOWN_SECRETS[name]?.place },
+      ]),
+    ),
   };
 }
 

@@ -63,6 +63,7 @@ function describeText(plan: LaunchPlan): string {
       ? [`  further roots for upstream TLS: ${plan.egress.upstream_ca.join(', ')}`]
       : []),
     '  TLS is opened with a CA that is made at the launch and lives in memory only',
+    ...(plan.secrets.length > 0 ? ['secrets', ...plan.secrets.flatMap(describeSecret)] : []),
     'scanner',
     ...describeScanner(plan),
     'trust',
@@ -72,6 +73,19 @@ function describeText(plan: LaunchPlan): string {
   ]
     .map(visible)
     .join('\n')}\n`;
+}
+
+function describeSecret({ name, from, hosts, places, headers }: LaunchPlan['secrets'][number]): string[] {
+  return [
+    `  ${name}: from ${from}; the agent gets a placeholder`,
+    `    stands in: ${places.join(', or ')}`,
+    ...hosts.map(({ rule, identity }) =>
+      identity === 'bound'
+        ? `    host: ${rule}, bound: no other credential goes there`
+        : `    host: ${rule}, OPEN: any other credential may go there as well`,
+    ),
+    ...Object.entries(headers).map(([field, value]) => `    sets: ${field}: ${value}`),
+  ];
 }
 
 function describeScanner({ scanner, config }: LaunchPlan): string[] {
@@ -123,5 +137,6 @@ function describeMount(mount: MountSpec): string {
 
 function printed(value: string | Late): string {
   if (typeof value === 'string') return value;
+  if (value.late.startsWith('placeholder.')) return '<placeholder>';
   return value.late.startsWith('env.') ? SECRET_PRINTED : `{${value.late}}`;
 }

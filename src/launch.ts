@@ -1,6 +1,7 @@
 /** Makes what the plan says, in order, and owns it from the moment that it exists. */
 import { debuglog } from 'node:util';
 import type { ContainerSpec, ImageSpec, LaunchPlan, NetworkSpec, VolumeSpec } from '../contracts/plan.ts';
+import type { Renewal } from '../contracts/secret.ts';
 import { HEARTBEAT_MS, type ReadyLine, readyLineSchema } from '../contracts/sidecar.ts';
 import type { Backend, Bound, Container, Image, Lifeline, Network, Progress, SessionId, Volume } from './backend.ts';
 import { bind } from './bind.ts';
@@ -16,6 +17,8 @@ export interface LaunchInput {
   readonly session: SessionId;
   /** Values of `env.*`: from the caller's environment, secret. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** Values of `secret.*` and `placeholder.*`, and the ones that take their place later. */
+  readonly credentials: Credentials;
   /** 32 random bytes. */
   readonly key: Buffer;
   /** True if the caller has a terminal. */
@@ -27,6 +30,13 @@ export interface LaunchInput {
   readonly say: (line: string) => void;
   /** Resolves every mount's source again. @throws LaunchError if one is not what was confirmed */
   readonly checkMounts: () => void;
+}
+
+/** Credentials that the agent does not have. They are in memory, and reach the sidecar by its standard input. */
+export interface Credentials {
+  readonly values: Readonly<Record<string, { readonly value: string; readonly placeholder: string }>>;
+  /** Calls back with values that have been renewed, until it is disposed of. */
+  follow(onRenewed: (values: Readonly<Record<string, string>>) => void): Disposable;
 }
 
 /** Milliseconds that a container of ours has from its start to its ready line. */
@@ -63,6 +73,8 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
   try {
     const values = new Map([['session.key', input.key.toString('base64')]]);
     for (const [name, value] of Object.entries(input.secrets)) values.set(`env.${name}`, value);
+    for (const [name, { value, placeholder }] of Object.entries(input.credentials.values))
+      values.set(`secret.${name}`, value).set(`placeholder.${name}`, placeholder);
 
     const grounds = await all(failed, {
       sidecar: makeImage(site, plan.images.sidecar, 'sidecar image'),
@@ -215,7 +227,7 @@ async function blame(error: unknown, scanner: Promise<Serving>): Promise<unknown
 
 /** Starts a container of ours, hands it its configuration by standard input and waits for its ready line. */
 async function serve(
-  { signal, containers }: Site,
+  { signal, containers, input }: Site,
   role: Serving['role'],
   container: Container,
   config: unknown,
@@ -227,8 +239,13 @@ async function serve(
     if (role === 'bump') beat(lifeline, containers);
     const ready = readyLineSchema.parse(JSON.parse(await container.readyLine(READY_MS, signal)));
     if (ready.role !== role) throw new LaunchError(container.name, `said that it is ${ready.role}`);
+    if (role === 'bump') containers.own(input.credentials.follow((values) => lifeline.write(renewal(values))));
     return { role, container, lifeline, ready };
   });
+}
+
+function renewal(secrets: Renewal['secrets']): string {
+  return `${JSON.stringify({ secrets } satisfies Renewal)}\n`;
 }
 
 /** The sidecar cuts everything when these stop: a frozen launcher cannot tear down. */

@@ -1,11 +1,12 @@
 /** Reads a manifest: file → schema → what the plan needs to know of the user's machine, or an error with every issue. */
 import { createHash, X509Certificate } from 'node:crypto';
-import { lstatSync, readFileSync, realpathSync } from 'node:fs';
+import { accessSync, constants, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { type Manifest, manifestSchema } from '../contracts/manifest.ts';
+import type { SecretWish } from '../contracts/secret.ts';
 import { ManifestError, type ManifestIssue } from './errors.ts';
 import { type MountSource, resolveMountSource } from './mounts.ts';
 
@@ -20,9 +21,26 @@ export interface LoadedManifest {
   readonly upstreamCa: readonly { readonly path: string; readonly pem: string }[];
   /** Values of the agent's variables that refer to the caller's environment. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** Where the values of `secrets` come from; none has been read. */
+  readonly credentials: Readonly<Record<string, CredentialSource>>;
   /** SHA-256 over the manifest, the files that it names and the real paths of its mounts: what a user confirms. */
   readonly contentHash: string;
 }
+
+/** Where a value comes from, found on this machine. */
+export type CredentialSource =
+  | { readonly kind: 'env'; readonly variable: string }
+  /** Real path. */
+  | { readonly kind: 'file'; readonly path: string }
+  /** `program`: real path. */
+  | {
+      readonly kind: 'command';
+      readonly program: string;
+      readonly args: readonly string[];
+      readonly timeoutMs: number;
+      /** Of a value that the program prints without saying so itself. */
+      readonly expiresMs: number | undefined;
+    };
 
 export interface ManifestContext {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -65,6 +83,14 @@ export function loadManifest(
   });
   const secrets = readSecrets(value, context.env, issues);
 
+  const credentials: Record<string, CredentialSource> = {};
+  for (const [name, wish] of Object.entries(parsed.success ? parsed.data.secrets : {})) {
+    const given = mounts.flatMap((mount) => (mount ? [mount.real] : []));
+    const found = findSource(wish.from, folder, given, context.env);
+    if ('why' in found) issues.push({ path: `secrets.${name}.from.${found.key}`, message: found.why });
+    else credentials[name] = found;
+  }
+
   if (issues.length > 0 || !parsed.success) {
     throw new ManifestError(source.kind === 'file' ? source.path : 'the built-in default', issues);
   }
@@ -80,8 +106,15 @@ export function loadManifest(
     mounts: resolved,
     upstreamCa,
     secrets,
+    credentials,
+    // Not what stands in a secret's file: it is meant to change.
     contentHash: sha256(
-      JSON.stringify([text, resolved.map(({ real }) => real), upstreamCa.map(({ path, pem }) => [path, pem])]),
+      JSON.stringify([
+        text,
+        resolved.map(({ real }) => real),
+        upstreamCa.map(({ path, pem }) => [path, pem]),
+        ...(Object.keys(credentials).length > 0 ? [credentials] : []),
+      ]),
     ),
   };
 }
@@ -144,7 +177,10 @@ function formatPath(path: readonly PropertyKey[]): string {
 function allowedKeys(path: readonly PropertyKey[]): string[] {
   let schema: unknown = z.toJSONSchema(manifestSchema, { io: 'input' });
   for (const step of path)
-    schema = typeof step === 'number' ? field(schema, 'items') : field(field(schema, 'properties'), String(step));
+    schema =
+      typeof step === 'number'
+        ? field(schema, 'items')
+        : (field(field(schema, 'properties'), String(step)) ?? field(schema, 'additionalProperties'));
   return Object.keys(Object(field(schema, 'properties')));
 }
 
@@ -180,6 +216,67 @@ function readSecrets(value: unknown, env: ManifestContext['env'], issues: Manife
     });
   }
   return secrets;
+}
+
+/** Looks a secret's source up without reading it. What the agent is given is no place for it: the agent would hold it, or could exchange it. */
+function findSource(
+  { env, file, command, timeout, expires }: SecretWish['from'],
+  folder: string,
+  given: readonly string[],
+  environment: ManifestContext['env'],
+): CredentialSource | { key: string; why: string } {
+  const isGiven = (path: string) => given.some((mount) => path === mount || path.startsWith(`${mount}/`));
+  if (env !== undefined) {
+    const set = Object.hasOwn(environment, env) && environment[env] !== undefined && environment[env] !== '';
+    return set ? { kind: 'env', variable: env } : { key: 'env', why: `${env} is not set in your environment` };
+  }
+  if (file !== undefined) {
+    const path = realFile(resolve(folder, expandHome(file)), constants.R_OK);
+    if (typeof path !== 'string') return { key: 'file', why: path.why };
+    return isGiven(path)
+      ? { key: 'file', why: `${path} lies in a folder that the agent is given: move it out of there` }
+      : { kind: 'file', path };
+  }
+  const [name = '', ...args] = (command ?? []).map(expandHome);
+  const program = findProgram(name, environment['PATH'] ?? '');
+  if (program === undefined)
+    return { key: 'command', why: `${name} is neither an absolute path nor a program in your PATH` };
+  const foreign = [program, ...args.map((arg) => existing(arg))].find((path) => path !== undefined && isGiven(path));
+  if (foreign !== undefined)
+    return {
+      key: 'command',
+      why: `${foreign} lies in a folder that the agent is given: it could write what runs on your machine`,
+    };
+  const expiresMs = expires === undefined ? undefined : expires * 1000;
+  return { kind: 'command', program, args, timeoutMs: timeout * 1000, expiresMs };
+}
+
+function findProgram(name: string, path: string): string | undefined {
+  const places = name.includes('/') ? [name] : path.split(':').map((place) => `${place}/${name}`);
+  for (const place of places.filter((text) => text.startsWith('/'))) {
+    const found = realFile(place, constants.X_OK);
+    if (typeof found === 'string') return found;
+  }
+  return undefined;
+}
+
+function realFile(path: string, access: number): string | { why: string } {
+  try {
+    const real = realpathSync(path);
+    if (!statSync(real).isFile()) return { why: `${path} is not a file` };
+    accessSync(real, access);
+    return real;
+  } catch (error) {
+    return { why: `${path} cannot be read (${reason(error)})` };
+  }
+}
+
+function existing(path: string): string | undefined {
+  try {
+    return path.startsWith('/') ? realpathSync(path) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function wishes(value: unknown, section: string, key: string): unknown[] {

@@ -1,8 +1,10 @@
 /** What a launch will make, decided before anything is touched. Pure: same manifest, same session, same plan. */
 import { memoryBytes } from '../contracts/manifest.ts';
 import { PIPELOCK_BODY_BYTES, PIPELOCK_IMAGE, PIPELOCK_VERSIONS, versionOfImage } from '../contracts/pipelock.ts';
+import { looksLikeCredential } from '../contracts/placeholder.ts';
 import { type ContainerSpec, type LaunchPlan, late, type MountSpec, type Role } from '../contracts/plan.ts';
 import { formatRule, type Policy, parseRule } from '../contracts/policy.ts';
+import { formatPlace, hostsOf, placesOf } from '../contracts/secret.ts';
 import { BUNDLE_FILE, CERTIFICATE_FILE, clientVariables } from '../contracts/variables.ts';
 import { OWN_CREDENTIALS } from './builtin.ts';
 import type { LoadedManifest } from './manifest.ts';
@@ -70,7 +72,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     command: agentCommand ? [...agentCommand] : null,
     user: user.kind === 'fixed' ? user.user : late('user.agent'),
     workdir: manifest.agent.workdir,
-    env: { ...agentEnv(loaded), ...variables, HOME, IS_SANDBOX: '1' },
+    env: { ...agentEnv(loaded), ...placeholders(loaded), ...variables, HOME, IS_SANDBOX: '1' },
     network: { kind: 'container', name: gate.name },
     mounts: [
       { kind: 'volume', source: home.volume, target: HOME, read_only: false },
@@ -134,6 +136,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
         policy,
         upstream_ca: loaded.upstreamCa.map(({ pem }) => pem),
         scanner: scan.reached,
+        secrets: boundSecrets(loaded),
         journal: `${JOURNAL_FOLDER}/journal.ndjson`,
       },
       scanner: scan.config,
@@ -146,10 +149,15 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       mitm: { enabled: true, ca_fingerprint: null },
     },
     scanner: scan.plan,
+    secrets: secretsPrinted(loaded),
     trust: { files: [CERTIFICATE_FILE, BUNDLE_FILE], variables, update_ca_certificates: true },
     home,
     agent_user: user,
-    late_bound: { ...lateBound(agent, user, manifest.egress.networks.length > 0), ...scan.late_bound },
+    late_bound: {
+      ...lateBound(agent, user, manifest.egress.networks.length > 0),
+      ...lateSecrets(loaded),
+      ...scan.late_bound,
+    },
     notes: notes(loaded),
   };
 }
@@ -313,6 +321,46 @@ function agentEnv({ manifest, secrets }: LoadedManifest): ContainerSpec['env'] {
   );
 }
 
+/** What the agent gets in the place of its credentials. */
+function placeholders({ manifest }: LoadedManifest): ContainerSpec['env'] {
+  return Object.fromEntries(Object.keys(manifest.secrets).map((name) => [name, late(`placeholder.${name}`)]));
+}
+
+function boundSecrets({ manifest }: LoadedManifest): LaunchPlan['config']['bump']['secrets'] {
+  return Object.entries(manifest.secrets).map(([name, wish]) => ({
+    name,
+    placeholder: late(`placeholder.${name}`),
+    value: late(`secret.${name}`),
+    hosts: hostsOf(wish),
+    places: placesOf(wish),
+    headers: wish.headers,
+  }));
+}
+
+function secretsPrinted({ manifest }: LoadedManifest): LaunchPlan['secrets'] {
+  return Object.entries(manifest.secrets).map(([name, wish]) => ({
+    name,
+    from: formatSource(wish.from),
+    hosts: hostsOf(wish).map(({ identity, ...rule }) => ({ rule: formatRule(rule), identity })),
+    places: placesOf(wish).map(formatPlace),
+    headers: wish.headers,
+  }));
+}
+
+function formatSource({ env, file, command }: LoadedManifest['manifest']['secrets'][string]['from']): string {
+  if (env !== undefined) return `${env} of your environment`;
+  return file === undefined ? `what this prints on your machine: ${JSON.stringify(command)}` : `the file ${file}`;
+}
+
+function lateSecrets({ manifest }: LoadedManifest): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(manifest.secrets).flatMap((name) => [
+      [`placeholder.${name}`, 'random, of the shape of the credential that it stands for'],
+      [`secret.${name}`, 'read at the launch; given to the sidecar by standard input only'],
+    ]),
+  );
+}
+
 function agentUser({ manifest, mounts }: LoadedManifest): LaunchPlan['agent_user'] {
   if (manifest.agent.user !== undefined) return { kind: 'fixed', user: manifest.agent.user };
   const writable = mounts.find(({ read_only }) => !read_only);
@@ -340,11 +388,22 @@ function lateBound(agent: ContainerSpec, user: LaunchPlan['agent_user'], joins: 
   };
 }
 
-function notes({ source, manifest }: LoadedManifest): string[] {
+function notes({ source, manifest, secrets }: LoadedManifest): string[] {
   return [
     ...(source.kind === 'built-in'
       ? ['no bottle.yaml here: running the built-in default, Claude Code in this folder ("bottle init" writes one)']
       : []),
     ...(manifest.egress.allow.length === 0 ? ['egress.allow is empty: the agent reaches no host'] : []),
+    ...Object.entries(secrets)
+      .filter(([name, value]) => looksLikeCredential(name, value))
+      .map(
+        ([name]) =>
+          `agent.env.${name} looks like a credential, and the agent will hold it: with "secrets" it would not (docs/secrets.md)`,
+      ),
+    ...Object.entries(manifest.secrets).flatMap(([name, wish]) =>
+      hostsOf(wish)
+        .filter(({ identity }) => identity === 'open')
+        .map((host) => `secrets.${name}: ${formatRule(host)} is open: other credentials may be sent there as well`),
+    ),
   ];
 }

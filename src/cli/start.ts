@@ -4,6 +4,8 @@ import type { Manifest } from '../../contracts/manifest.ts';
 import type { LaunchPlan } from '../../contracts/plan.ts';
 import type { Backend } from '../backend.ts';
 import { collect } from '../collect.ts';
+import { outputOf } from '../command.ts';
+import { readCredentials } from '../credentials.ts';
 import { describe } from '../describe.ts';
 import { Cancelled, LaunchError, TrustError, UsageError } from '../errors.ts';
 import { readJournal, summarize } from '../journal.ts';
@@ -61,12 +63,14 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
   return ended.status;
 
   async function run(): Promise<Ended & { journal: string }> {
+    const credentials = await readCredentials(loaded.credentials, { ...deps, outputOf }, cancel.signal);
     await using session = await launch(
       plan,
       backend,
       {
         session: identity,
         secrets: loaded.secrets,
+        credentials,
         key: deps.random(32),
         terminal: deps.io.caller.terminal !== undefined,
         provisioners: PROVISIONERS,

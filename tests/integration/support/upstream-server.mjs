@@ -4,6 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { gzipSync } from 'node:zlib';
 
 const names = process.argv.slice(2);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -44,9 +45,22 @@ function answer(request, response) {
 }
 
 function route(request, response, body) {
-  const { pathname } = new URL(request.url, 'http://upstream');
+  const [pathname] = request.url.split('?', 1); // no URL parser: a test asks for every spelling
   if (pathname === '/v1/messages') return messages(response, body);
   if (pathname === '/events') return events(response);
+  // Careless servers say back what they were sent.
+  if (pathname === '/echo') {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    return response.write(`{"padding":"${'x'.repeat(1000)}",`, () =>
+      response.end(`"headers":${JSON.stringify(request.headers)}}`),
+    );
+  }
+  if (pathname === '/echo-gzip')
+    return response
+      .writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
+      .end(gzipSync(JSON.stringify(request.headers)));
+  if (pathname === '/echo-header')
+    return response.writeHead(302, { location: `https://x.example/?${request.headers['x-api-key']}` }).end();
   if (pathname === '/forged')
     return response
       .writeHead(403, { 'content-type': 'text/plain; charset=utf-8' })
@@ -54,6 +68,9 @@ function route(request, response, body) {
   if (pathname === '/truncated')
     return response.writeHead(200, { 'content-length': '1000' }).write('half', () => response.socket.destroy());
   if (pathname.startsWith('/repo.git/')) return git(request, response, body);
+  if (pathname.startsWith('/private.git/') && !request.headers.authorization)
+    return response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
+  if (pathname.startsWith('/private.git/')) return git(request, response, body);
   if (pathname.startsWith('/api/') || pathname === '/mcp-registry/v0/servers')
     return response.writeHead(404, { 'content-type': 'application/json' }).end('{}');
   response
@@ -144,6 +161,8 @@ function makeRepository() {
   run('-C', '/tmp/work', '-c', 'user.name=u', '-c', 'user.email=u@example.com', 'commit', '-qm', 'first');
   run('clone', '-q', '--bare', '/tmp/work', '/tmp/git/repo.git');
   run('-C', '/tmp/git/repo.git', 'config', 'http.receivepack', 'true');
+  run('clone', '-q', '--bare', '/tmp/work', '/tmp/git/private.git');
+  run('-C', '/tmp/git/private.git', 'config', 'http.receivepack', 'true');
 }
 
 function makeCertificates() {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { exchange, type Steps } from '../../../addon/exchange.ts';
 import type { Client, Leg, Received, Relayed, Unit } from '../../../addon/message.ts';
+import { NO_SECRETS } from '../../../addon/secrets.ts';
 import type { ScanResult } from '../../../addon/verdict.ts';
 
 /** What each step does in one run: its value, or that it throws. */
@@ -105,6 +106,7 @@ async function run(w: World) {
       if (w.scan === 'throw') throw new Error('canary');
       return w.scan === 'reject' ? Promise.reject(new Error('canary')) : Promise.resolve(scans[w.scan]);
     }) as Steps['scan'],
+    secrets: NO_SECRETS,
     journal: {
       admit: () => act(w.admit, void log.push('admit')),
       close: (_, ending) => act(w.close, void log.push(`close:${ending.outcome.kind}`)),

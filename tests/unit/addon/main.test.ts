@@ -39,6 +39,7 @@ async function config(): Promise<SidecarConfig> {
     policy: { rules: [{ match: 'exact', host: 'a.test', ports: [443] }], allow_private: [] },
     upstream_ca: [],
     scanner: { kind: 'embedded', socket: join(folder, 'scanner.sock') },
+    secrets: [],
     journal: join(folder, 'journal.jsonl'),
   };
 }

@@ -73,6 +73,7 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
     policy: { rules: options.allow.map(rule), allow_private: ['127.0.0.0/8'] },
     upstream_ca: options.upstreamCa ? [options.upstreamCa.certificate] : [],
     scanner: { kind: 'embedded', socket },
+    secrets: [],
     journal: journalFile,
     ...options.config,
   };

@@ -21,6 +21,7 @@ export function makeInput(own: Partial<LaunchInput> = {}): TestInput {
   return {
     session: SESSION,
     secrets: {},
+    credentials: { values: {}, follow: () => ({ [Symbol.dispose]: () => {} }) },
     key: Buffer.alloc(32, 1),
     terminal: false,
     provisioners: PROVISIONERS,

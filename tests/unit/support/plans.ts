@@ -26,6 +26,7 @@ export function loaded(value: unknown, source: LoadedManifest['source'] = FILE):
     })),
     upstreamCa: manifest.egress.upstream_ca.map((path) => ({ path: `/home/user/${path}`, pem: 'PEM\n' })),
     secrets: Object.fromEntries(secret.map(([name]) => [name, `${CANARY}-${name}`])),
+    credentials: {},
     contentHash: 'a'.repeat(64),
   };
 }

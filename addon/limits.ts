@@ -55,6 +55,8 @@ export const SCAN_REPLY_BYTES = 64 * KiB;
 /** Characters of a scanner's line that are passed on. */
 export const FINDING_CHARACTERS = 300;
 
+/** Parts of one request that are scanned at once: the request, and beside it its extract, which is nearly always short. */
+export const SCAN_PARTS_AT_ONCE = 2;
 /** Bytes of the extract of a request's head that go along in a field; a longer one is a part of its own. */
 export const EXTRACT_FIELD_BYTES = 8 * KiB;
 /** Bytes that an extract may have beyond twice its body: a head's, and what small bodies decode to. */

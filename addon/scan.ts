@@ -5,7 +5,15 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Line, openLine, type Reach } from './call.ts';
 import { type Lane, makeLane } from './lane.ts';
-import { HEALTH_MS, HEALTH_POLL_MS, SCAN_CONNECTIONS, SCAN_MS, SCAN_MS_PER_MB, SCAN_QUEUE } from './limits.ts';
+import {
+  HEALTH_MS,
+  HEALTH_POLL_MS,
+  SCAN_CONNECTIONS,
+  SCAN_MS,
+  SCAN_MS_PER_MB,
+  SCAN_PARTS_AT_ONCE,
+  SCAN_QUEUE,
+} from './limits.ts';
 import type { Field, RequestHead, Unit } from './message.ts';
 import { parts, type ScannerLimits, type ScanPart } from './parts.ts';
 import { present } from './present.ts';
@@ -55,28 +63,42 @@ export function connectScanner(options: ScannerOptions): Scanner {
   };
 }
 
+/** Every part must be proven. A block says more than an error, so it is what is told of the two. */
 async function scanUnit(
   line: Line,
   lane: Lane,
-  { reach, limits, key, deadline = scanDeadline }: ScannerOptions,
+  options: ScannerOptions,
   ...[id, head, unit, gone]: Parameters<Scanner['scan']>
 ): Promise<ScanResult> {
   let result: ScanResult = { kind: 'error', cause: 'nothing was scanned' };
-  const all = parts({ id, nonce: `${id}-${randomBytes(16).toString('hex')}` }, head, unit, limits);
+  const all = parts({ id, nonce: `${id}-${randomBytes(16).toString('hex')}` }, head, unit, options.limits);
   if ('kind' in all) return { kind: 'error', cause: all.reason };
-  for (const plain of all) {
-    const part = reach.kind === 'tcp' ? present(plain) : plain;
-    const slot = await lane.enter(gone);
-    if (slot === 'full') return { kind: 'error', cause: 'too many scans are waiting' };
-    if (slot === 'gone') return { kind: 'error', cause: 'the agent left before the scan' };
-    const { method, url, body } = part;
-    const call = line.call({ method, url, fields: callFields(part), body, ms: deadline(body.length), gone });
-    void call.over.then(() => slot.leave());
-    const reply = await call.reply;
-    result = 'cause' in reply ? reply : verdictOf(reply, receiptOf(key, part));
-    if (result.kind !== 'allow') return result;
+  for (let at = 0; at < all.length; at += SCAN_PARTS_AT_ONCE) {
+    const some = all.slice(at, at + SCAN_PARTS_AT_ONCE);
+    const results = await Promise.all(some.map((part) => scanPart(line, lane, options, part, gone)));
+    const no = results.find(({ kind }) => kind === 'block') ?? results.find(({ kind }) => kind !== 'allow');
+    if (no) return no;
+    result = { kind: 'allow' };
   }
   return result;
+}
+
+async function scanPart(
+  line: Line,
+  lane: Lane,
+  { reach, key, deadline = scanDeadline }: ScannerOptions,
+  plain: ScanPart,
+  gone: AbortSignal,
+): Promise<ScanResult> {
+  const part = reach.kind === 'tcp' ? present(plain) : plain;
+  const slot = await lane.enter(gone);
+  if (slot === 'full') return { kind: 'error', cause: 'too many scans are waiting' };
+  if (slot === 'gone') return { kind: 'error', cause: 'the agent left before the scan' };
+  const { method, url, body } = part;
+  const call = line.call({ method, url, fields: callFields(part), body, ms: deadline(body.length), gone });
+  void call.over.then(() => slot.leave());
+  const reply = await call.reply;
+  return 'cause' in reply ? reply : verdictOf(reply, receiptOf(key, part));
 }
 
 /** True as soon as it answers for its health; false after a time. */

@@ -51,7 +51,8 @@ async function scanInParts(body: string, answers: readonly Answer[]): Promise<{ 
     request.on('end', () => {
       const { method = '', url = '', rawHeaders } = request;
       const part: Seen = { method, url, fields: pairs(rawHeaders), body: Buffer.concat(chunks) };
-      const answer = answers[seen.push(part) - 1];
+      seen.push(part);
+      const answer = answers[Number(String(request.headers[PART_FIELD]).split('/')[0])];
       assert.ok(answer, 'it asks for more parts than were expected');
       answer(part, response);
     });
@@ -91,6 +92,7 @@ suite('a unit of several parts', () => {
   it('is allowed once every part is proven', async () => {
     const { result, seen } = await scanInParts(TWO_PARTS, [prove, prove]);
     assert.deepEqual(result, { kind: 'allow' });
+    seen.sort((a, b) => b.url.length - a.url.length); // the two are asked about at once; the extract is for "/"
     const values = (name: string) => seen.map(({ fields }) => fields.find(([given]) => given === name)?.[1]);
     assert.deepEqual(values(PART_FIELD), ['0/2', '1/2']);
     const [nonce, ...others] = values(NONCE_FIELD);
@@ -101,32 +103,25 @@ suite('a unit of several parts', () => {
     );
   });
 
-  it('is blocked by a block of the last part', async () => {
-    const { result } = await scanInParts(TWO_PARTS, [prove, block('blocked: request body contains secret: X')]);
-    assert.deepEqual(result, { kind: 'block', finding: 'blocked: request body contains secret: X' });
-  });
+  const blocking = block('blocked: request body contains secret: X');
+  const broken: Answer = (_, response) => void response.destroy();
+  const blocked: [name: string, answers: Answer[]][] = [
+    ['the last part', [prove, blocking]],
+    ['the first part', [blocking, prove]],
+    ['one part, whatever became of the other', [broken, blocking]],
+  ];
+  for (const [name, answers] of blocked) {
+    it(`is blocked by a block of ${name}`, async () => {
+      const { result } = await scanInParts(TWO_PARTS, answers);
+      assert.deepEqual(result, { kind: 'block', finding: 'blocked: request body contains secret: X' });
+    });
+  }
 
-  it('is blocked by a block of the first, and the last is not asked about', async () => {
-    const { result, seen } = await scanInParts(TWO_PARTS, [block('blocked: request body contains secret: X')]);
-    assert.equal(result.kind, 'block');
-    assert.equal(seen.length, 1);
-  });
-
-  let first = '';
   const rows: [name: string, answers: Answer[]][] = [
     ['has no receipt', [prove, (_, response) => void response.writeHead(204).end()]],
-    [
-      'has the receipt of the first',
-      [
-        (seen, response) => {
-          first = proofOf(seen);
-          prove(seen, response);
-        },
-        (_, response) => void response.writeHead(204, { [RECEIPT_FIELD]: first }).end(),
-      ],
-    ],
+    ['has the receipt of another', [prove, (seen, response) => prove({ ...seen, body: Buffer.from('x') }, response)]],
     ['is not answered in time', [prove, () => undefined]],
-    ['is cut off', [prove, (_, response) => void response.destroy()]],
+    ['is cut off', [prove, broken]],
   ];
   for (const [name, answers] of rows) {
     it(`could not be told about if one of them ${name}`, async () => {

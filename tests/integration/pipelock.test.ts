@@ -244,8 +244,8 @@ describe('with pipelock', { skip }, () => {
     const output = await scanner.logs({ stdout: true, stderr: true, follow: false });
     assert.equal(
       output.toString().match(/"event":"header_dlp"/g)?.length,
-      2,
-      'tested once at the start and once again',
+      3,
+      'tested at the start, and after each of the two',
     );
   });
 

@@ -28,6 +28,25 @@ test('every query is answered that there is no such name, with the question copi
   assert.ok(answerTo(query('x'.repeat(63))));
 });
 
+test('a scanner is told that every name is the sink’s, and that it has no other address', () => {
+  const asked = query('api.example.com');
+  const answer = answerTo(asked, '10.9.8.7');
+  assert.ok(answer);
+  assert.equal(answer.readUInt16BE(2), 0x8180); // response, recursion desired and available, no error
+  assert.deepEqual(
+    [4, 6, 8, 10].map((at) => answer.readUInt16BE(at)),
+    [1, 1, 0, 0],
+  );
+  const record = answer.subarray(asked.length);
+  assert.deepEqual([...record], [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 10, 9, 8, 7]);
+  for (const type of [28, 16, 33, 65, 255]) {
+    const empty = answerTo(query('api.example.com', type), '10.9.8.7');
+    assert.equal(empty?.readUInt16BE(2), 0x8180);
+    assert.equal(empty.readUInt16BE(6), 0);
+    assert.equal(empty.length, asked.length);
+  }
+});
+
 test('what is not one well-formed query is dropped', () => {
   const asked = query('example.com');
   assert.equal(answerTo(Buffer.alloc(0)), undefined);

@@ -8,6 +8,7 @@ import { planLaunch } from '../../../src/plan.ts';
 import { golden } from '../support/golden.ts';
 import { anyLoaded, builtInPlan, CANARY, fullPlan, loaded } from '../support/plans.ts';
 
+const pipelockPlan = () => planLaunch(loaded({ version: 1, scanner: { kind: 'pipelock' } }), { slug: 'demo' });
 const snapshot = (name: string) => join(import.meta.dirname, '__snapshots__', name);
 
 suite('the plan as it is shown', () => {
@@ -17,6 +18,8 @@ suite('the plan as it is shown', () => {
     golden(snapshot('built-in.json.golden'), describe(builtInPlan(), 'json')));
   test('for a full manifest, as text', () => golden(snapshot('full.txt.golden'), describe(fullPlan(), 'text')));
   test('for a full manifest, as JSON', () => golden(snapshot('full.json.golden'), describe(fullPlan(), 'json')));
+  test('with pipelock, as text', () => golden(snapshot('pipelock.txt.golden'), describe(pipelockPlan(), 'text')));
+  test('with pipelock, as JSON', () => golden(snapshot('pipelock.json.golden'), describe(pipelockPlan(), 'json')));
 });
 
 const formats = ['text', 'json'] as const;

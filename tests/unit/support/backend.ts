@@ -67,7 +67,7 @@ export class FakeBackend implements Backend {
   }
 
   createNetwork(spec: NetworkSpec, session: SessionId, signal: AbortSignal): Promise<Network> {
-    const net = spec.role === 'agent' ? 1 : 2;
+    const net = { agent: 1, egress: 2, scan: 3 }[spec.role];
     return this.call(
       `createNetwork ${spec.name}`,
       () => {

@@ -57,6 +57,7 @@ child.stdin.write(
     own_names: [],
     policy: { rules: [{ match: 'exact', host: HOST, ports: [port] }], allow_private: ['127.0.0.0/8'] },
     upstream_ca: [ca.certificate],
+    secrets: [],
     scanner: { kind: 'embedded', socket: join(folder, 'scanner.sock') },
     journal: join(folder, 'journal.jsonl'),
   })}\n`,

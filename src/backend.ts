@@ -33,6 +33,8 @@ export interface SessionId {
 /** What the engine knows of an image. */
 export interface Image {
   readonly id: string;
+  /** `sha256:…` under which the registry has it; undefined for one that was built or loaded here. */
+  readonly digest: string | undefined;
   /** The image's USER, '' for root. */
   readonly user: string;
   readonly env: Readonly<Record<string, string>>;

@@ -4,6 +4,7 @@ import { manifestSchema, slugSchema } from '../../contracts/manifest.ts';
 import { firstError, UsageError } from '../errors.ts';
 import { LOGGED_ROLES, type LoggedRole } from '../history.ts';
 import type { Deps } from './deps.ts';
+import { lock } from './lock.ts';
 import { init, schema, trust } from './manifest.ts';
 import { clean, logs, ls, records, stop } from './sessions.ts';
 import { type StartOptions, start } from './start.ts';
@@ -33,6 +34,7 @@ export async function run(args: readonly string[], deps: Deps): Promise<number> 
     .option('--dry-run', 'print the plan, and touch nothing')
     .addOption(format())
     .addOption(new Option('--scanner <kind>', "in place of the manifest's scanner").choices([...SCANNERS]))
+    .option('--locked', 'refuse an image that is not the one in bottle.lock')
     .option('--trust', 'run the manifest without asking whether you have read it')
     .option('--quiet', 'nothing before and after the agent')
     .passThroughOptions()
@@ -50,6 +52,11 @@ export async function run(args: readonly string[], deps: Deps): Promise<number> 
     .description('confirm a manifest as it is now')
     .argument('[file]', 'default: ./bottle.yaml')
     .action((file?: string) => done(trust(file, deps)));
+  program
+    .command('lock')
+    .description('write bottle.lock: which image each reference of the manifest stands for')
+    .argument('[file]', 'manifest (default: ./bottle.yaml)')
+    .action((file?: string) => done(lock(file, deps)));
   program
     .command('ls')
     .description('list sessions')

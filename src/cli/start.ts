@@ -17,6 +17,7 @@ import { PROVISIONERS } from '../provision/list.ts';
 import type { Ended, Session } from '../session.ts';
 import type { Deps } from './deps.ts';
 import { load } from './load.ts';
+import { lockedPlan } from './lock.ts';
 import { reap } from './reap.ts';
 
 const debug = debuglog('bottle-start');
@@ -28,6 +29,7 @@ export interface StartOptions {
   readonly format?: 'text' | 'json';
   readonly scanner?: Manifest['scanner']['kind'];
   readonly trust?: boolean;
+  readonly locked?: boolean;
   readonly quiet?: boolean;
   readonly command: readonly string[];
 }
@@ -38,7 +40,7 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     throw new UsageError('--format belongs to --dry-run: add it, or leave --format out');
   const loaded = withScanner(load(options.file, deps), options.scanner);
   const slug = options.name ?? newSlug(deps);
-  const plan = planLaunch(loaded, options.command.length > 0 ? { slug, command: options.command } : { slug });
+  let plan = planLaunch(loaded, options.command.length > 0 ? { slug, command: options.command } : { slug });
   if (options.dryRun) {
     deps.io.print(describe(plan, options.format ?? 'text'));
     return 0;
@@ -53,6 +55,7 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
   using _ = deps.io.caller.onSignal((signal) => cancel.abort(new Cancelled(`interrupted by ${signal}`)));
   const backend = await unlessCancelled(deps.backend(), cancel.signal);
   await unlessCancelled(claim(slug, backend, deps), cancel.signal);
+  if (options.locked) plan = await lockedPlan(loaded, plan, backend, deps, cancel.signal);
   const identity = { slug, owner: deps.owner(), started: deps.now().toISOString() };
   const ended = await run();
   if (ended.lost.length > 0)

@@ -59,14 +59,22 @@ async function mustInspect(docker: Dockerode, reference: string): Promise<Image>
 
 async function inspect(docker: Dockerode, reference: string): Promise<Image | undefined> {
   try {
-    const { Id, Config } = await docker.getImage(reference).inspect();
+    const { Id, Config, RepoDigests } = await docker.getImage(reference).inspect();
     const variables = (Config.Env ?? []).map((line) => {
       const cut = line.indexOf('=');
       return [line.slice(0, cut), line.slice(cut + 1)] as const;
     });
-    return { id: Id, user: Config.User ?? '', env: Object.fromEntries(variables) };
+    const digest = digestOf(reference, RepoDigests ?? []);
+    return { id: Id, digest, user: Config.User ?? '', env: Object.fromEntries(variables) };
   } catch (error) {
     if (statusOf(error) === 404) return undefined;
     throw failure(`image cannot be looked up: ${reference}`, error, `Try: docker image inspect ${reference}`);
   }
+}
+
+/** The digest of the repository that the reference names, or of any other: they are the same content. */
+function digestOf(reference: string, digests: readonly string[]): string | undefined {
+  const repository = reference.replace(/@.*$/, '').replace(/:[^/:]*$/, '');
+  const own = digests.find((one) => one.startsWith(`${repository}@`)) ?? digests[0];
+  return own?.slice(own.indexOf('@') + 1);
 }

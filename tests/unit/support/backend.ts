@@ -36,6 +36,10 @@ export interface Script {
   readonly user?: string;
   /** Files of the agent's image; undefined: it has not this one. */
   readonly files?: Readonly<Record<string, string | undefined>>;
+  /** Ids of images, by name; `sha256:NAME` otherwise. */
+  readonly ids?: Readonly<Record<string, string>>;
+  /** Digests of images, by name. */
+  readonly digests?: Readonly<Record<string, string>>;
 }
 
 export class FakeBackend implements Backend {
@@ -60,7 +64,12 @@ export class FakeBackend implements Backend {
       `ensureImage ${name}`,
       () => {
         progress(`image ${name} is there`);
-        return { id: `sha256:${name}`, user: name === 'sidecar' ? '' : (this.script.user ?? 'node'), env: {} };
+        return {
+          id: this.script.ids?.[name] ?? `sha256:${name}`,
+          digest: this.script.digests?.[name],
+          user: name === 'sidecar' ? '' : (this.script.user ?? 'node'),
+          env: {},
+        };
       },
       signal,
     );

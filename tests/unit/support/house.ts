@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{budget,code,exchange,lane,limits,message,policy,present,receipt,request,respond,selftest,verdict}.ts',
+  'addon/{budget,code,exchange,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [
@@ -58,9 +58,9 @@ const LAUNCHER: Row[] = [
     why: 'it reads the user’s files, and knows neither network nor engine',
   },
   {
-    files: ['src/{mounts,trust,history}.ts'],
+    files: ['src/{lock,mounts,trust,history}.ts'],
     may: ['contracts/*', 'src/errors.ts', 'node:fs', 'node:path', 'node:crypto'],
-    types: ['src/manifest.ts'],
+    types: ['src/{backend,manifest}.ts'],
     why: 'with the manifest, the only files that read or write the user’s files',
   },
   {
@@ -97,7 +97,7 @@ const LAUNCHER: Row[] = [
     may: [
       'contracts/*',
       'src/cli/*',
-      'src/{builtin,collect,command,credentials,describe,errors,history,journal,launch,manifest,mounts,plan}.ts',
+      'src/{builtin,collect,command,credentials,describe,errors,history,journal,launch,lock,manifest,mounts,plan}.ts',
       'src/provision/list.ts',
       'node:fs',
       'node:path',
@@ -120,7 +120,7 @@ const SIDECAR: Row[] = [
     files: JUDGEMENT,
     not: ['addon/request.ts'],
     may: ['contracts/*', ...JUDGEMENT, 'node:crypto'],
-    types: ['addon/journal.ts'],
+    types: ['addon/journal.ts', 'addon/secrets.ts'],
     why: 'what becomes of a request is decided from values alone: no socket, no file, no package',
   },
   {
@@ -148,6 +148,11 @@ const SIDECAR: Row[] = [
     files: ['addon/dns.ts'],
     may: ['contracts/*', ...JUDGEMENT, 'node:dgram', 'node:net'],
     why: 'it answers the agent’s questions, and asks nobody',
+  },
+  {
+    files: ['addon/{secrets,spellings,tap}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
+    why: 'what is done with a credential follows from the request alone: no socket, no file',
   },
   {
     files: ['addon/parts.ts'],

@@ -185,10 +185,15 @@ function headExtract(
   const rewritten = [...fields.filter(([name]) => REWRITTEN.has(name.toLowerCase())), ...trailers].map(
     ([, value]) => value,
   );
-  const read = [path, target.host.text.replaceAll('.', ''), ...[...fields, ...trailers].map(([, value]) => value)];
-  const layers = decodedLayers(latin1(read.join('\n')), new Work(EXTRACT_SPARE), most);
-  if (!layers) return undefined;
-  const extract = joined([...layers, latin1([...rewritten, ...names, method].join(' '))]);
+  const read = [path, ...[...fields, ...trailers].map(([, value]) => value)];
+  // The host by itself: beside something encoded it would be shown without its dots, and look like what it is not.
+  const texts = [read.join(' '), target.host.text.replaceAll('.', '')];
+  const layers = texts.map((text) => decodedLayers(latin1(text), new Work(EXTRACT_SPARE), most));
+  if (layers.includes(undefined)) return undefined;
+  const extract = joined([
+    ...layers.flatMap((layer) => layer ?? []),
+    latin1([...rewritten, ...names, method].join(' ')),
+  ]);
   for (let at = 0; at < extract.length; at += 1) {
     const byte = extract[at] as number;
     if (byte < 0x20 || byte === 0x7f) extract[at] = TAB;

@@ -8,7 +8,7 @@ import { SPACE } from './sink.ts';
 export interface JsonText {
   /** Keys and strings, decoded, a space behind each. */
   readonly strings: Buffer;
-  /** Literals of numbers that are another text once they have been a double, a space behind each. */
+  /** Literals of numbers that are another text once they have been a double, a comma and a space behind each: two are not one. */
   readonly numbers: string;
   /**
    * False where a parser that makes maps and doubles of it may lose something: repeated keys (or two that only differ in what such
@@ -202,7 +202,7 @@ class Reader {
     if (whole && digits <= EXACT_DIGITS) return true;
     const literal = this.#bytes.toString('latin1', from, this.#at);
     const value = Number(literal);
-    if (literal.length >= LEAST_NUMBER && String(value) !== literal) this.#numbers += `${literal} `;
+    if (literal.length >= LEAST_NUMBER && String(value) !== literal) this.#numbers += `${literal}, `;
     return Number.isFinite(value); // beyond a double strict parsers of doubles refuse the whole text
   }
 

@@ -5,8 +5,12 @@
 import type { Host } from '../contracts/host.ts';
 import { ruleCoversHost } from '../contracts/policy.ts';
 import type { BoundSecret, SecretPlace } from '../contracts/secret.ts';
+import { decodeContent, openCompressed } from './decode/inflate.ts';
+import { Work } from './decode/work.ts';
 import { identityProblem, readBasic, readPair, standsInField, standsInPath, standsInQuery } from './identity.ts';
 import type { Client, Field, RequestHead, Target, Unit } from './message.ts';
+import { sha256 } from './receipt.ts';
+import { valuesOf } from './request.ts';
 import { Search, spellingsOf } from './spellings.ts';
 import { tap, type Tap } from './tap.ts';
 
@@ -15,12 +19,22 @@ export interface Secrets {
   objection(head: RequestHead, unit: Unit): string | undefined;
   /** The request as a scanner may see it, and the secrets whose placeholder stands elsewhere than in its place. */
   neutralize(head: RequestHead, unit: Unit): Neutral;
+  /** The parts that a scanner is to be given, once more: what was decoded on the way may hold what nothing showed before. */
+  review<P extends ReviewedPart>(parts: readonly P[]): readonly P[] | { readonly finding: string };
   /** The head as it is sent: values in their places, the manifest's fields set. */
   inject(head: RequestHead): RequestHead;
   /** The client to relay an answer to, if the host is bound: an answer that repeats a value is cut. `cut` ends the upstream's side. */
   watch(client: Client, cut: () => void): Tap | undefined;
   /** Takes new values; the ones before are still looked for. Names that are not known are left out. */
   renew(values: Readonly<Record<string, string>>): void;
+}
+
+/** What is looked at of a part. */
+export interface ReviewedPart {
+  readonly url: string;
+  readonly fields: readonly Field[];
+  readonly body: Buffer;
+  readonly bodySha256: string;
 }
 
 export interface Neutral {
@@ -45,8 +59,9 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
     const leaked =
       search.inHost(head.target.host.text) ??
       search.inRequest(Buffer.from(headText(head, unit), 'latin1')) ??
-      search.inRequest(body);
-    if (leaked !== undefined) return `blocked: the request holds the value of the secret ${leaked}`;
+      search.inRequest(body) ??
+      search.inRequest(readable(head, body));
+    if (leaked !== undefined) return leakOf(leaked);
     const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
     return own.length === 0 ? undefined : identityProblem(head, body, own);
   }
@@ -54,21 +69,38 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   function neutralize(head: RequestHead, unit: Unit): Neutral {
     if (bound.length === 0) return { head, unit, elsewhere: [] };
     const injected = headText(inject(head), unit);
-    const bytes = bytesOf(unit);
-    let body = bytes;
-    const elsewhere: string[] = [];
-    for (const { name, pairs } of neutrals) {
-      const next = replaceBytes(body, pairs);
-      if (next !== body || pairs.some(([from]) => injected.includes(from.text))) elsewhere.push(name);
-      body = next;
-    }
-    const plain = (text: string) => neutrals.reduce((left, { pairs }) => replaceText(left, pairs), text);
-    const fields = (given: readonly Field[]) => given.map(([name, value]): Field => [plain(name), plain(value)]);
+    const sent = bytesOf(unit);
+    const read = readable(head, sent);
+    const inBody = neutrals.filter(({ pairs }) => pairs.some(([from]) => read.includes(from.bytes)));
+    const inHead = neutrals.filter(({ pairs }) => pairs.some(([from]) => injected.includes(from.text)));
+    // A body that has none stays as it is sent, compressed or not.
+    const body = inBody.length === 0 ? sent : plainBytes(read);
+    const opened = inBody.length > 0 && read !== sent;
+    const fields = head.fields.filter(([name]) => !opened || name.toLowerCase() !== 'content-encoding');
     return {
-      head: { ...head, path: plain(head.path), fields: fields(head.fields) },
-      unit: body === bytes && unit.trailers.length === 0 ? unit : copyOf(unit, body, fields(unit.trailers)),
-      elsewhere,
+      head: { ...head, path: plainText(head.path), fields: plainFields(fields) },
+      unit: body === sent && unit.trailers.length === 0 ? unit : copyOf(unit, body, plainFields(unit.trailers)),
+      elsewhere: neutrals.filter((one) => inBody.includes(one) || inHead.includes(one)).map(({ name }) => name),
     };
+  }
+
+  const plainBytes = (bytes: Buffer) => neutrals.reduce((left, { pairs }) => replaceBytes(left, pairs), bytes);
+  const plainText = (text: string) => neutrals.reduce((left, { pairs }) => replaceText(left, pairs), text);
+  const plainFields = (fields: readonly Field[]) =>
+    fields.map(([name, value]): Field => [plainText(name), plainText(value)]);
+
+  function review<P extends ReviewedPart>(parts: readonly P[]): readonly P[] | { readonly finding: string } {
+    if (bound.length === 0) return parts;
+    for (const { url, fields, body } of parts) {
+      const text = Buffer.from([url, ...fields.flat()].join('\n'), 'latin1');
+      const leaked = search.inBytes(body) ?? search.inBytes(text);
+      if (leaked !== undefined) return { finding: leakOf(leaked) };
+    }
+    return parts.map((part) => {
+      const body = plainBytes(part.body);
+      const changed = body === part.body ? {} : { body, bodySha256: sha256(body) };
+      return { ...part, ...changed, fields: plainFields(part.fields) };
+    });
   }
 
   function inject(head: RequestHead): RequestHead {
@@ -96,6 +128,7 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   return {
     objection,
     neutralize,
+    review,
     inject,
     watch(client, cut) {
       const here = covering(client.head.target);
@@ -194,6 +227,31 @@ function replaceBytes(bytes: Buffer, pairs: readonly Pair[]): Buffer {
 function searchFor(values: ReadonlyMap<string, readonly string[]>): Search {
   return new Search([...values].flatMap(([name, all]) => all.map((value) => [name, value] as const)));
 }
+
+function leakOf(name: string): string {
+  return `blocked: the request holds the value of the secret ${name}`;
+}
+
+/** The body without the coding that is declared or that it begins with; the same bytes if there is none, or if it cannot be undone. */
+function readable(head: RequestHead, body: Buffer): Buffer {
+  if (body.length === 0) return body;
+  const content = decodeContent(body, valuesOf(head.fields, 'content-encoding'), new Work());
+  if (content.kind === 'unscannable') return body; // the scanner says so
+  const opened = COMPRESSED.some((magic) => content.body.subarray(0, magic.length).equals(magic))
+    ? openCompressed(content.body, new Work())
+    : undefined;
+  return opened ?? content.body;
+}
+
+/** How gzip, zlib and zstd begin. */
+const COMPRESSED = [
+  [0x1f, 0x8b],
+  [0x78, 0x01],
+  [0x78, 0x5e],
+  [0x78, 0x9c],
+  [0x78, 0xda],
+  [0x28, 0xb5, 0x2f, 0xfd],
+].map((bytes) => Buffer.from(bytes));
 
 /** All of a head that an agent writes, and the trailers. */
 function headText({ path, fields }: RequestHead, { trailers }: Unit): string {

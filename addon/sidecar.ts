@@ -60,9 +60,11 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const key = Buffer.from(config.key, 'base64');
   const network = config.scanner.kind === 'pipelock' ? config.scanner : undefined;
   const sink = network && (await openSink(sinkOptions(network, key)));
+  const secrets = holdSecrets(config.secrets);
   const scanner = connectScanner({
     ...reachOf(config.scanner),
     key,
+    review: (all) => secrets.review(all),
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
   const check = addressCheck(policy.allow_private);
@@ -83,7 +85,6 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
       ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
     }),
   );
-  const secrets = holdSecrets(config.secrets);
   const exchanges = new Set<Promise<void>>();
   const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
   const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });

@@ -22,6 +22,7 @@ test('a manifest that says only its version gets every default', () => {
     },
     egress: { allow: [], upstream_ca: [], networks: [], allow_private: [] },
     scanner: { kind: 'embedded' },
+    secrets: {},
   });
 });
 

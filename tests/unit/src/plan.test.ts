@@ -289,5 +289,19 @@ suite('what is worth knowing is noted', () => {
     assert.match(planLaunch(loaded({ version: 1 }), { slug: 'x' }).notes.join(), /reaches no host/);
   });
 
-  test('a manifest that says all needs no note', () => assert.deepEqual(fullPlan().notes, []));
+  test('a variable that looks like a credential is said, by its name or by its value', () => {
+    const value = {
+      version: 1,
+      agent: { env: { TOKEN: '${A}', NOTE: '${B}', LEVEL: '${C}' } },
+      egress: { allow: ['a.b'] },
+    };
+    const wish = { ...loaded(value), secrets: { TOKEN: 'x', NOTE: `Bearer ghp_${'a'.repeat(36)}`, LEVEL: 'debug' } };
+    const { notes } = planLaunch(wish, { slug: 'x' });
+    assert.deepEqual(
+      notes.map((note) => /^agent\.env\.(\w+) looks like a credential/.exec(note)?.[1]),
+      ['TOKEN', 'NOTE'],
+    );
+  });
+
+  test('a manifest that says all needs no other note', () => assert.equal(fullPlan().notes.length, 1));
 });

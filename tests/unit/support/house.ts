@@ -167,6 +167,7 @@ const SIDECAR: Row[] = [
   {
     files: ['addon/scan.ts'],
     may: ['contracts/*', ...JUDGEMENT, 'addon/{call,parts}.ts', 'node:crypto', 'node:timers/promises'],
+    types: ['addon/secrets.ts'],
     why: 'it asks the scanner, and knows neither agent nor upstream',
   },
   {

@@ -21,7 +21,10 @@ export function makeInput(own: Partial<LaunchInput> = {}): TestInput {
   return {
     session: SESSION,
     secrets: {},
-    credentials: { values: {}, follow: () => ({ [Symbol.dispose]: () => {} }) },
+    credentials: {
+      values: { ANTHROPIC_API_KEY: { value: 'sk-ant-value', placeholder: 'sk-ant-placeholder' } },
+      follow: () => ({ [Symbol.dispose]: () => {} }),
+    },
     key: Buffer.alloc(32, 1),
     terminal: false,
     provisioners: PROVISIONERS,

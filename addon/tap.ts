@@ -10,7 +10,7 @@ import type { Search } from './spellings.ts';
 export interface Tap {
   /** To be given to the leg in the agent's place. */
   readonly client: Client;
-  /** Resolves when the answer has been searched to its end. */
+  /** Resolves when the answer has been searched to its end, or the agent has left. */
   readonly done: Promise<void>;
   /** Why the answer was cut, if it was. */
   readonly cut: string | undefined;
@@ -33,6 +33,9 @@ export function tap(client: Client, { search, cut, cookies }: TapOptions): Tap {
   let why: string | undefined;
   let started = false;
   let over = false;
+  // Nobody is told an end who has left.
+  client.gone.addEventListener('abort', () => finished.resolve(), { once: true });
+  if (client.gone.aborted) finished.resolve();
 
   /** Nothing more reaches the agent. */
   function stop(reason: string): void {

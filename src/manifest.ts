@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { type Manifest, manifestSchema } from '../contracts/manifest.ts';
-import type { SecretWish } from '../contracts/secret.ts';
+import { type SecretWish, secretWishSchema } from '../contracts/secret.ts';
 import { ManifestError, type ManifestIssue } from './errors.ts';
 import { type MountSource, resolveMountSource } from './mounts.ts';
 
@@ -84,9 +84,11 @@ export function loadManifest(
   const secrets = readSecrets(value, context.env, issues);
 
   const credentials: Record<string, CredentialSource> = {};
-  for (const [name, wish] of Object.entries(parsed.success ? parsed.data.secrets : {})) {
-    const given = mounts.flatMap((mount) => (mount ? [mount.real] : []));
-    const found = findSource(wish.from, folder, given, context.env);
+  const given = mounts.flatMap((mount) => (mount ? [mount.real] : []));
+  for (const [name, wish] of Object.entries(Object(field(value, 'secrets')))) {
+    const source = secretWishSchema.safeParse(wish);
+    if (!source.success) continue;
+    const found = findSource(source.data.from, folder, given, context.env);
     if ('why' in found) issues.push({ path: `secrets.${name}.from.${found.key}`, message: found.why });
     else credentials[name] = found;
   }

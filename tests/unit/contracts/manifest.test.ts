@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { manifestSchema, memoryBytes, slugSchema } from '../../../contracts/manifest.ts';
+import { formatPlace, hostsOf, placesOf } from '../../../contracts/secret.ts';
 
 function messages(value: unknown): string[] {
   const parsed = manifestSchema.safeParse(value);
@@ -38,6 +39,11 @@ test('numbers and truth values of a variable become text', () => {
 
 const agent = (wish: object) => ({ version: 1, agent: wish });
 const egress = (wish: object) => ({ version: 1, egress: wish });
+const secret = (wish: object, name = 'T') => ({
+  version: 1,
+  egress: { allow: ['api.example', '*.b.example', 'p.example:8443'] },
+  secrets: { [name]: { from: { env: 'T' }, hosts: ['api.example'], header: 'x-key', ...wish } },
+});
 const mount = (wish: object) => agent({ mounts: [{ source: '.', target: '/w', ...wish }] });
 
 suite('a manifest is refused for', () => {
@@ -70,6 +76,44 @@ suite('a manifest is refused for', () => {
     ['a bare "*"', egress({ allow: ['*'] }), /^egress\.allow\.0: "\*" is a bare/],
     ['a bad CIDR', egress({ allow_private: ['10.0.0.0/40'] }), /^egress\.allow_private\.0: .*allowed: 10\.0\.0\.0\/8/],
     ['a bad network name', egress({ networks: ['--net'] }), /^egress\.networks\.0: is not a network name/],
+    [
+      'a secret without a source',
+      secret({ from: {} }),
+      /^secrets\.T\.from: must have exactly one of env, file, command/,
+    ],
+    ['a secret with two', secret({ from: { env: 'A', file: 'b' } }), /^secrets\.T\.from: must have exactly one/],
+    ['a file that expires', secret({ from: { file: 'b', expires: 9 } }), /"expires" belongs to a command/],
+    ['a secret without a host', secret({ hosts: [] }), /^secrets\.T\.hosts: must name at least one/],
+    ['a secret for a bad host', secret({ hosts: ['*'] }), /^secrets\.T\.hosts\.0\.host: "\*" is a bare/],
+    [
+      'a secret for a host that nothing allows',
+      secret({ hosts: ['other.example'] }),
+      /^secrets\.T\.hosts\.0: .*not in egress/,
+    ],
+    ['a secret for a suffix of which one name is allowed', secret({ hosts: ['*.example'] }), /not in egress\.allow/],
+    ['a secret for a port that is not allowed', secret({ hosts: ['p.example'] }), /not in egress\.allow/],
+    [
+      'an identity that is not known',
+      secret({ hosts: [{ host: 'api.example', identity: 'x' }] }),
+      /hosts\.0\.identity: /,
+    ],
+    ['a secret without a place', secret({ header: undefined }), /^secrets\.T: must say where the value stands/],
+    ['a format without "{}"', secret({ format: 'Bearer' }), /^secrets\.T\.format\.0: must have "\{\}" exactly once/],
+    [
+      'a format of no header',
+      secret({ header: undefined, query: 'a', format: '{}' }),
+      /^secrets\.T\.format: belongs to/,
+    ],
+    ['a header that frames', secret({ header: 'Content-Length' }), /^secrets\.T\.header: is written by the sidecar/],
+    ['a header that is none', secret({ header: 'a b' }), /^secrets\.T\.header: is not a header name/],
+    ['a path that is none', secret({ path: 'bot{}' }), /^secrets\.T\.path: must begin with/],
+    ['a tenant with a line break', secret({ headers: { 'x-org': 'a\nb' } }), /^secrets\.T\.headers\.x-org: /],
+    ['a secret under a name that bottle sets', secret({}, 'HTTPS_PROXY'), /^secrets\.HTTPS_PROXY: is set by bottle/],
+    [
+      'a secret that is a variable as well',
+      { ...secret({}), agent: { env: { T: 'x' } } },
+      /^agent\.env\.T: is set by secrets; remove it/,
+    ],
     ['a scanner that is not known', { version: 1, scanner: { kind: 'none' } }, /^scanner\.kind: .*"embedded"/],
   ];
   for (const [title, value, message] of rows) {
@@ -107,4 +151,47 @@ suite('the name of a session', () => {
     test(`may be ${slug}`, () => assert.equal(slugSchema.parse(slug), slug));
   for (const slug of ['', '-a', 'A', 'a_b', 'a.b', 'a b', '../a', 'a'.repeat(41), 'ä', 'a\n'])
     test(`may not be ${JSON.stringify(slug)}`, () => assert.equal(slugSchema.safeParse(slug).success, false));
+});
+
+suite('a secret', () => {
+  const read = (wish: object) => manifestSchema.parse(secret(wish)).secrets['T'];
+  test('is bound, and takes the value as it is, or as a bearer token', () => {
+    const wish = read({});
+    assert.ok(wish);
+    assert.deepEqual(hostsOf(wish), [
+      { match: 'exact', host: 'api.example', ports: [443, 80], identity: 'bound', explicit: false },
+    ]);
+    assert.deepEqual(placesOf(wish), [{ kind: 'header', name: 'x-key', prefix: '', suffix: '' }]);
+    const bearer = read({ header: 'Authorization' });
+    assert.deepEqual(bearer && placesOf(bearer), [
+      { kind: 'header', name: 'authorization', prefix: 'Bearer ', suffix: '' },
+    ]);
+  });
+
+  test('may have several places, hosts under an allowed suffix and an open host', () => {
+    const wish = read({
+      header: 'authorization',
+      format: ['Bearer {}', 'token {}'],
+      basic: 'password',
+      query: 'key',
+      path: '/bot{}/',
+      hosts: ['a.b.example', '*.b.example', { host: 'p.example:8443', identity: 'open' }],
+    });
+    assert.ok(wish);
+    assert.deepEqual(placesOf(wish).map(formatPlace), [
+      'header authorization: Bearer {}',
+      'header authorization: token {}',
+      'the password of HTTP Basic',
+      'query parameter key',
+      'path /bot{}/',
+    ]);
+    assert.deepEqual(
+      hostsOf(wish).map(({ host, identity, explicit }) => [host, identity, explicit]),
+      [
+        ['a.b.example', 'bound', false],
+        ['b.example', 'bound', false],
+        ['p.example', 'open', true],
+      ],
+    );
+  });
 });

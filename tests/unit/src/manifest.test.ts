@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, realpathSync, writeFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { ManifestError } from '../../../src/errors.ts';
@@ -263,4 +263,85 @@ test('any value at all is a manifest or a ManifestError with at least one proble
     }),
     { numRuns: 500 },
   );
+});
+
+suite('a secret’s source', () => {
+  const manifest = (from: string, mount = '') =>
+    `version: 1\nagent: { mounts: [${mount}] }\negress: { allow: [a.example] }\nsecrets: { T: { from: ${from}, hosts: [a.example], header: x } }\n`;
+
+  test('is found, and not read', () => {
+    using folder = makeFolder();
+    const token = folder.write('token', 'opaque');
+    assert.deepEqual(read(folder, manifest('{ env: A }'), { A: 'canary' }).credentials, {
+      T: { kind: 'env', variable: 'A' },
+    });
+    assert.deepEqual(read(folder, manifest('{ file: token }')).credentials, { T: { kind: 'file', path: token } });
+    assert.deepEqual(
+      read(folder, manifest('{ command: [sh, -c, "exit 1"], expires: 60 }'), { PATH: '.:/bin' }).credentials,
+      {
+        T: {
+          kind: 'command',
+          program: realpathSync('/bin/sh'),
+          args: ['-c', 'exit 1'],
+          timeoutMs: 30_000,
+          expiresMs: 60_000,
+        },
+      },
+    );
+  });
+
+  test('is part of what is confirmed: where it lies, not what stands in it', () => {
+    using folder = makeFolder();
+    folder.write('token', 'one');
+    const before = read(folder, manifest('{ file: token }')).contentHash;
+    folder.write('token', 'two');
+    assert.equal(read(folder, manifest('{ file: token }')).contentHash, before);
+    folder.move('token', 'other');
+    folder.link('token', folder.at('other'));
+    assert.notEqual(read(folder, manifest('{ file: token }')).contentHash, before);
+  });
+
+  const rows: [title: string, from: string, path: string, why: RegExp][] = [
+    ['a variable that is not set', '{ env: NOT_SET }', 'env', /NOT_SET is not set in your environment/],
+    ['a variable that is empty', '{ env: EMPTY }', 'env', /EMPTY is not set/],
+    ['a file that is not there', '{ file: absent }', 'file', /absent cannot be read/],
+    ['a folder', '{ file: . }', 'file', /is not a file/],
+    ['a file that the agent is given', '{ file: given/token }', 'file', /lies in a folder that the agent is given/],
+    ['a link to one', '{ file: link }', 'file', /lies in a folder that the agent is given/],
+    [
+      'a program that is not there',
+      '{ command: [no-such-program] }',
+      'command',
+      /neither an absolute path nor a program/,
+    ],
+    ['a program in the manifest’s folder', '{ command: [./program] }', 'command', /neither an absolute path/],
+    ['a program that the agent is given', '{ command: [FOLDER/given/program] }', 'command', /it could write what runs/],
+    [
+      'a script that the agent is given',
+      '{ command: [sh, FOLDER/given/program] }',
+      'command',
+      /it could write what runs/,
+    ],
+  ];
+  for (const [title, from, path, why] of rows)
+    test(`is not ${title}`, () => {
+      using folder = makeFolder();
+      folder.write('given/token', 'opaque');
+      folder.link('link', folder.at('given/token'));
+      chmodSync(folder.write('given/program', '#!/bin/sh\n'), 0o755);
+      const text = manifest(from.replace('FOLDER', folder.path), '{ source: ./given, target: /w }');
+      const found = issues(folder, text, { EMPTY: '', PATH: '/bin' });
+      assert.deepEqual(
+        found.map((issue) => issue.path),
+        [`secrets.T.from.${path}`],
+      );
+      assert.match(found[0]?.message ?? '', why);
+    });
+
+  test('an unknown key is answered with those that are known', () => {
+    using folder = makeFolder();
+    const [issue] = issues(folder, manifest('{ env: A, var: B }'), { A: 'x' });
+    assert.equal(issue?.path, 'secrets.T.from.var');
+    assert.match(issue.message, /allowed here: env, file, command, timeout, expires$/);
+  });
 });

@@ -88,7 +88,7 @@ const LAUNCHER: Row[] = [
   },
   {
     files: ['src/cli/manifest.ts'],
-    may: ['contracts/*', 'src/cli/*', 'src/errors.ts', 'node:fs', 'node:path', 'zod'],
+    may: ['contracts/*', 'src/cli/*', 'src/{builtin,errors}.ts', 'node:fs', 'node:path', 'zod'],
     why: 'it prints the schema of a manifest, and needs no engine',
   },
   {

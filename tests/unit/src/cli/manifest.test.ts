@@ -18,8 +18,12 @@ suite('bottle init', () => {
     using world = makeWorld();
     await world.run('init');
     const text = readFileSync(join(world.project, 'bottle.yaml'), 'utf8');
-    const { agent, egress, scanner } = manifestSchema.shape;
-    const keys = [agent, egress, scanner].flatMap((section) => Object.keys(section.unwrap().shape));
+    const { agent, egress, scanner, secrets } = manifestSchema.shape;
+    const keys = [
+      ...[agent, egress, scanner].flatMap((section) => Object.keys(section.unwrap().shape)),
+      ...Object.keys(secrets.unwrap().valueType.shape),
+      ...Object.keys(secrets.unwrap().valueType.shape.from.shape),
+    ];
     for (const key of keys) assert.match(text, new RegExp(`^ *(# )?\\{?.*\\b${key}:`, 'm'), key);
   });
 
@@ -34,6 +38,21 @@ suite('bottle init', () => {
     const builtIn = await allowed();
     await world.run('init');
     assert.deepEqual(await allowed(), builtIn);
+  });
+
+  test('writes a secret for each credential that the environment has by name, and no value', async () => {
+    using world = makeWorld({ env: { ANTHROPIC_API_KEY: 'canary-0123', GITHUB_TOKEN: 'canary-4567', NPM_TOKEN: '' } });
+    await world.run('init');
+    const text = readFileSync(join(world.project, 'bottle.yaml'), 'utf8');
+    assert.doesNotMatch(text + world.said.join(), /canary/);
+    assert.equal(await world.run('start', '--dry-run', '--format', 'json'), 0);
+    const plan: { secrets: { name: string }[]; egress: { allow: string[] } } = JSON.parse(world.printed());
+    assert.deepEqual(
+      plan.secrets.map(({ name }) => name),
+      ['ANTHROPIC_API_KEY', 'GITHUB_TOKEN'],
+    );
+    assert.ok(plan.egress.allow.includes('api.github.com') && plan.egress.allow.includes('github.com'));
+    assert.match(text, /^# secrets:$/m, 'the comment stays');
   });
 
   test('never writes over a file that is there', async () => {
@@ -60,7 +79,7 @@ suite('bottle schema', () => {
       world.printed(),
     );
     assert.deepEqual(schema.required, ['version']);
-    assert.deepEqual(Object.keys(schema.properties), ['version', 'agent', 'egress', 'scanner']);
+    assert.deepEqual(Object.keys(schema.properties), ['version', 'agent', 'egress', 'scanner', 'secrets']);
     assert.equal(schema.additionalProperties, false);
     assert.equal(world.connected.times, 0);
   });

@@ -4,6 +4,7 @@ import { suite, test } from 'node:test';
 import { planSchema } from '../../../../contracts/plan.ts';
 import { BackendError, Cancelled } from '../../../../src/errors.ts';
 import type { FakeContainer } from '../../support/container.ts';
+import { sidecarConfigSchema } from '../../../../contracts/sidecar.ts';
 import { makeWorld, type World } from '../../support/deps.ts';
 import { hang, settle } from '../../support/launching.ts';
 import { closed } from '../../support/journal.ts';
@@ -100,13 +101,23 @@ suite('before the agent', () => {
     await assert.rejects(world.run('start'), { code: 'BOTTLE_USAGE' });
   });
 
-  test('the built-in default passes the credentials that are set, as secrets', async () => {
-    using world = makeWorld({ env: { ANTHROPIC_API_KEY: 'canary', OTHER: 'x', CLAUDE_CODE_OAUTH_TOKEN: '' } });
+  test('the built-in default binds the credentials that are set: the agent has placeholders, the sidecar the values', async () => {
+    using world = makeWorld({ env: { ANTHROPIC_API_KEY: 'canary-0123', OTHER: 'x', CLAUDE_CODE_OAUTH_TOKEN: '' } });
     await world.run('start');
     const { env } = world.backend.container('agent').spec;
-    assert.equal(env['ANTHROPIC_API_KEY'], 'canary');
+    assert.match(String(env['ANTHROPIC_API_KEY']), /^sk-ant-api03-/);
     assert.ok(!('CLAUDE_CODE_OAUTH_TOKEN' in env) && !('OTHER' in env));
-    assert.doesNotMatch(world.said.join('\n'), /canary/);
+    assert.doesNotMatch(world.said.join('\n') + JSON.stringify(world.backend.container('bump').spec), /canary/);
+    const [config = ''] = world.backend.container('bump').input;
+    const [secret] = sidecarConfigSchema.parse(JSON.parse(config)).secrets;
+    assert.deepEqual([secret?.value, secret?.placeholder], ['canary-0123', env['ANTHROPIC_API_KEY']]);
+  });
+
+  test('no credential is set: none is bound, so that a login works', async () => {
+    using world = makeWorld();
+    await world.run('start');
+    const [config = ''] = world.backend.container('bump').input;
+    assert.deepEqual(sidecarConfigSchema.parse(JSON.parse(config)).secrets, []);
   });
 });
 

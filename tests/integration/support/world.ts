@@ -10,6 +10,7 @@ import Dockerode from 'dockerode';
 import { stringify } from 'yaml';
 import { connect } from '../../../src/docker/connect.ts';
 import { DockerBackend } from '../../../src/docker/backend.ts';
+import { pipelock } from './scanner.ts';
 
 export const BOTTLE = fileURLToPath(new URL('../../../bin/bottle.js', import.meta.url));
 
@@ -58,7 +59,7 @@ export class World implements AsyncDisposable {
   subnet = '';
   ca = '';
   agentImage = '';
-  /** What every manifest says of its scanner, unless it says something else. */
+  /** What every manifest says of its scanner, unless it says something else; pipelock with BOTTLE_SCANNER=pipelock. */
   scanner: object = { kind: 'embedded' };
   #upstream: Dockerode.Container | undefined;
 
@@ -68,6 +69,11 @@ export class World implements AsyncDisposable {
 
   static async open(docker: Dockerode): Promise<World> {
     const world = new World(docker);
+    if (process.env['BOTTLE_SCANNER'] === 'pipelock') {
+      const wish = await pipelock(docker);
+      if (typeof wish === 'string') throw new Error(wish);
+      world.scanner = wish;
+    }
     const backend = new DockerBackend(docker, process.env);
     const image = await backend.ensureImage(
       { kind: 'built', name: 'agent', dockerfile: 'Dockerfile.agent' },
@@ -75,6 +81,8 @@ export class World implements AsyncDisposable {
       new AbortController().signal,
     );
     world.agentImage = image.id;
+    const quiet = { kind: 'built', name: 'sidecar', dockerfile: 'Dockerfile.sidecar' } as const;
+    await backend.ensureImage(quiet, () => undefined, new AbortController().signal); // so that no session says that it builds
     await world.#openUpstream(image.id);
     return world;
   }
@@ -149,7 +157,9 @@ export class World implements AsyncDisposable {
   }
 
   /** Writes a manifest that reaches the stand-in upstreams, and returns its path. */
-  manifest(changes: { agent?: object; egress?: object; scanner?: object; secrets?: object; name?: string } = {}): string {
+  manifest(
+    changes: { agent?: object; egress?: object; scanner?: object; secrets?: object; name?: string } = {},
+  ): string {
     const path = join(this.folder, changes.name ?? 'bottle.yaml');
     writeFileSync(
       path,

@@ -23,7 +23,7 @@ export function spellingsOf(value: string): Buffer[] {
     json.replaceAll('/', '\\/'),
     unicode,
     unicode.replaceAll(/\\u00../g, (code) => `\\u${code.slice(2).toUpperCase()}`),
-    [...value].reverse().join(''),
+    value.split('').toReversed().join(''),
   ].map((text) => Buffer.from(text, 'latin1'));
 }
 

@@ -121,12 +121,12 @@ async function read(
 
 async function readSource(
   source: CredentialSource,
-  { env, home, now, outputOf }: Machine,
+  machine: Machine,
   signal: AbortSignal,
 ): Promise<Reading | { readonly why: string }> {
   switch (source.kind) {
     case 'env':
-      return { value: (env[source.variable] ?? '').trim(), ends: undefined };
+      return { value: (machine.env[source.variable] ?? '').trim(), ends: undefined };
     case 'file':
       try {
         return { value: readFileSync(source.path, 'utf8').trim(), ends: undefined };
@@ -135,9 +135,9 @@ async function readSource(
       }
     case 'command': {
       const { program, args, timeoutMs, expiresMs } = source;
-      const text = await outputOf({ program, args, folder: home, timeoutMs, signal });
+      const text = await machine.outputOf({ program, args, folder: machine.home, timeoutMs, signal });
       if (typeof text !== 'string') return { why: `${program} ${text.why}` };
-      const ends = expiresMs === undefined ? undefined : now().getTime() + expiresMs;
+      const ends = expiresMs === undefined ? undefined : machine.now().getTime() + expiresMs;
       return readOutput(text.trim(), ends) ?? { why: `${program} printed JSON that is not { "value", "expires_at" }` };
     }
   }
@@ -155,6 +155,7 @@ export function readOutput(text: string, ends: number | undefined): Reading | un
   const { value, expires_at: at } = data as Record<string, unknown>; // it begins with a brace: an object
   if (typeof value !== 'string') return undefined;
   if (at === undefined) return { value, ends };
-  const until = typeof at === 'number' ? at * 1000 : Date.parse(String(at));
-  return Number.isFinite(until) ? { value, ends: until } : undefined;
+  if (typeof at === 'number') return { value, ends: at * 1000 };
+  const until = typeof at === 'string' ? Date.parse(at) : Number.NaN;
+  return Number.isNaN(until) ? undefined : { value, ends: until };
 }

@@ -90,9 +90,9 @@ suite('a value that ends is read again before', () => {
       ];
       const source = { S: command({ expiresMs: 10_000 }) };
       const fake = machine({ outputOf: async () => outputs.shift() ?? 'over-0123456' });
-      const { follow } = await readCredentials(source, fake, never);
+      const credentials = await readCredentials(source, fake, never);
       const renewed: string[] = [];
-      const following = follow((values) => renewed.push(values['S'] ?? ''));
+      const following = credentials.follow((values) => renewed.push(values['S'] ?? ''));
       for (const ms of [7_999, 1, 8_000, 5_000]) {
         mock.timers.tick(ms);
         await settle();
@@ -108,7 +108,7 @@ suite('a value that ends is read again before', () => {
   });
 
   test('what does not end is not read again', async () => {
-    const { follow } = await readCredentials({ S: command() }, machine(), never);
-    using _ = follow(() => assert.fail());
+    const credentials = await readCredentials({ S: command() }, machine(), never);
+    using _ = credentials.follow(() => assert.fail());
   });
 });

@@ -56,6 +56,7 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
   const site: Site = {
     backend,
     input,
+    failed,
     signal: AbortSignal.any([cancel, failed.signal]),
     grounds: owned.use(new Together()),
     containers: owned.use(new Together()),
@@ -139,6 +140,8 @@ export interface Serving {
 interface Site {
   readonly backend: Backend;
   readonly input: LaunchInput;
+  /** Aborted by the first failure. */
+  readonly failed: AbortController;
   readonly signal: AbortSignal;
   /** Networks and volumes: disposed after the containers that use them. */
   readonly grounds: Together;
@@ -196,18 +199,17 @@ async function makeAgent(site: Site, spec: Bound<ContainerSpec>) {
   const container = await makeContainer(site, spec);
   const terminal = spec.terminal === 'caller' && site.input.terminal;
   const provisioners: ReadyProvisioner[] = [];
-  const [attachment] = await Promise.all([
-    stage(spec.name, undefined, () => container.attach(terminal)),
-    ...site.input.provisioners.map(async (provisioner, index) => {
-      const ready = await inspect(provisioner, container, site.input.say);
-      if (ready) provisioners[index] = ready;
-    }),
-  ]);
-  return {
-    container,
-    attachment: site.containers.own(attachment),
-    provisioners: provisioners.filter((ready) => ready !== undefined),
-  };
+  const { attachment } = await all(site.failed, {
+    attachment: stage(spec.name, undefined, () => container.attach(terminal)).then((made) => site.containers.own(made)),
+    inspected: all(
+      site.failed,
+      site.input.provisioners.map(async (provisioner, index) => {
+        const ready = await inspect(provisioner, container, site.input.say);
+        if (ready) provisioners[index] = ready;
+      }),
+    ),
+  });
+  return { container, attachment, provisioners: provisioners.filter((ready) => ready !== undefined) };
 }
 
 async function inspect(

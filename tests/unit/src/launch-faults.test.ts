@@ -34,6 +34,8 @@ function assertNothingLeft(backend: FakeBackend): void {
   assert.deepEqual([...backend.alive], []);
   assert.equal(backend.calls.at(-1), 'sweep demo', 'the sweep is the last thing');
   assert.equal(backend.called(/^sweep/).length, 1);
+  for (const { name, connections } of backend.past.values())
+    assert.ok(connections <= 0, `${name}: a connection is open, and would keep the program alive`);
 }
 
 /** How a call can fail. */

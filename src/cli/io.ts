@@ -1,5 +1,6 @@
 /** The process's streams, terminal and signals. */
 import { createInterface } from 'node:readline/promises';
+import { Cancelled } from '../errors.ts';
 import type { Caller, Terminal } from '../session.ts';
 import type { Io } from './deps.ts';
 
@@ -30,8 +31,11 @@ export function processIo(process: NodeJS.Process): Io {
     async ask(question) {
       settle();
       const lines = createInterface({ input: stdin, output: stderr });
+      const ended = Promise.withResolvers<string>();
+      lines.once('SIGINT', () => ended.reject(new Cancelled('interrupted before the agent ran')));
+      lines.once('close', () => ended.resolve('')); // nobody answers any more
       try {
-        return await lines.question(question);
+        return await Promise.race([lines.question(question), ended.promise]);
       } finally {
         lines.close();
       }

@@ -18,8 +18,8 @@ export function describe(plan: LaunchPlan, format: 'text' | 'json'): string {
     : describeText(plan);
 }
 
-/** An agent may have written the manifest: nothing in it moves the cursor of whoever reads the plan, or hides from them. */
-function visible(line: string): string {
+/** An agent may have written it, or asked for it: nothing in it moves the cursor of whoever reads it, or hides from them. */
+export function visible(line: string): string {
   return line.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     character
       .split('')

@@ -1,5 +1,6 @@
 /** The process's streams, terminal and signals. */
 import { createInterface } from 'node:readline/promises';
+import { visible } from '../describe.ts';
 import { Cancelled } from '../errors.ts';
 import type { Caller, Terminal } from '../session.ts';
 import type { Io } from './deps.ts';
@@ -19,12 +20,12 @@ export function processIo(process: NodeJS.Process): Io {
     print: (text) => void stdout.write(text),
     say(line) {
       settle();
-      stderr.write(`bottle: ${line}\n`);
+      stderr.write(`bottle: ${visible(line)}\n`);
     },
     progress(line) {
-      if (!stderr.isTTY) return void stderr.write(`bottle: ${line}\n`);
+      if (!stderr.isTTY) return void stderr.write(`bottle: ${visible(line)}\n`);
       const columns = Math.max(20, stderr.columns - 1);
-      stderr.write(`\r\u001b[K${`bottle: ${line}`.slice(0, columns)}`);
+      stderr.write(`\r\u001b[K${`bottle: ${visible(line)}`.slice(0, columns)}`);
       transient = true;
     },
     settle,
@@ -35,7 +36,7 @@ export function processIo(process: NodeJS.Process): Io {
       lines.once('SIGINT', () => ended.reject(new Cancelled('interrupted before the agent ran')));
       lines.once('close', () => ended.resolve('')); // nobody answers any more
       try {
-        return await Promise.race([lines.question(question), ended.promise]);
+        return await Promise.race([lines.question(visible(question)), ended.promise]);
       } finally {
         lines.close();
       }

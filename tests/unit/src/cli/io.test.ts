@@ -37,6 +37,31 @@ suite('what is said', () => {
   });
 });
 
+suite('what an agent has written or asked for cannot move the cursor', () => {
+  const hostile = 'bottle.yaml: \u001b[2J\u009b1A\rforged\u202e';
+  const visible = /^bottle: bottle\.yaml: [^\p{Cc}\p{Cf}]+\n$/u;
+
+  test('where it is said', () => {
+    const { io, err } = makeProcess();
+    io.say(hostile);
+    assert.match(err(), visible);
+  });
+
+  test('where it is a slow step', () => {
+    const { io, err } = makeProcess();
+    io.progress(hostile);
+    assert.match(err(), visible);
+  });
+
+  test('where it is asked about', async () => {
+    const { io, stdin, err } = makeProcess();
+    const answer = io.ask(`bottle: ${hostile}`);
+    stdin.write('\n');
+    await answer;
+    assert.match(`${err()}\n`, visible);
+  });
+});
+
 suite('a slow step', () => {
   test('is a plain line where there is no terminal', () => {
     const { io, err } = makeProcess();

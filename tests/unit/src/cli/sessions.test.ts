@@ -200,6 +200,16 @@ suite('bottle records', () => {
       assert.match(printed[index] ?? '', expected);
   });
 
+  test('prints nothing that moves the cursor, whatever an agent has asked for', async () => {
+    using world = makeWorld();
+    const hostile = admitted({ path: '/\u001b[2J\u009b1A\r\nforged \u202e' });
+    put(world, 'one')
+      .get('bump')
+      ?.files.set(JOURNAL, `${JSON.stringify(hostile)}\n`);
+    await world.run('records', 'one');
+    assert.match(world.printed(), /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+\n$/u);
+  });
+
   test('prints the journal as JSON', async () => {
     using world = withRecords();
     await world.run('records', 'one', '--format', 'json');

@@ -33,6 +33,7 @@ const step = { read: 0, point: 0 };
 
 /** Returns how many bytes of the text are in what it wrote. */
 export function unescape(bytes: Buffer, sink: Sink): number {
+  saysQuoted = bytes.includes('quoted-printable') || bytes.includes('=\n') || bytes.includes('=\r\n');
   // Nothing becomes longer, and a gap is longer than the line end that stands for it.
   const out = sink.reserve(bytes.length + 64);
   // `done`: up to here the text has been copied or left out. `quoted`: here ended the last quoted-printable character.
@@ -182,17 +183,28 @@ function decodeEntity(bytes: Buffer, at: number): boolean {
   return point !== undefined && point <= 0x10ffff && result(end + 1 - at, point);
 }
 
-/** `=41` is one only beside another, where it writes "=", or at a line's end: `x=41` is an assignment far more often. */
+/**
+ * `=41` is one only beside another, `=3D` only in a text that says or shows that it is quoted-printable: `x=41` is an
+ * assignment far more often.
+ */
 function decodeQuoted(bytes: Buffer, at: number, inQuoted: boolean): boolean {
   const next = bytes[at + 1];
   if (next === 10) return result(2, -1);
   if (next === 13 && bytes[at + 2] === 10) return result(3, -1);
-  const value = hex(bytes, at + 1, 2);
+  const value = capitalHex(bytes, at + 1);
   if (value < 0) return false;
-  const follows =
-    bytes[at + 3] === EQUALS && (hex(bytes, at + 4, 2) >= 0 || bytes[at + 4] === 10 || bytes[at + 4] === 13);
-  return (inQuoted || follows || value === EQUALS) && result(3, value < 0x80 ? value : -2 - value);
+  const after = bytes[at + 4];
+  const follows = bytes[at + 3] === EQUALS && (capitalHex(bytes, at + 4) >= 0 || after === 10 || after === 13);
+  return (inQuoted || follows || (value === EQUALS && saysQuoted)) && result(3, value < 0x80 ? value : -2 - value);
 }
+
+/** Two digits of hex without small letters (RFC 2045 section 6.7), or -1. */
+function capitalHex(bytes: Buffer, at: number): number {
+  return (bytes[at] ?? 0) < 0x61 && (bytes[at + 1] ?? 0) < 0x61 ? hex(bytes, at, 2) : -1;
+}
+
+/** Whether the text that is being read is quoted-printable. */
+let saysQuoted = false;
 
 function result(read: number, point: number): boolean {
   step.read = read;

@@ -80,10 +80,27 @@ function inflateEither(bytes: Buffer, limit: number): Buffer {
 }
 
 const partial = { finishFlush: constants.Z_SYNC_FLUSH };
-const gunzipPart: Decoder = (bytes, limit) => gunzipSync(bytes, { ...partial, maxOutputLength: limit });
+/** What stands behind the last member is no error: here a compressed text may be followed by anything. */
+const gunzipPart: Decoder = (bytes, limit) => {
+  try {
+    return gunzipSync(bytes, { ...partial, maxOutputLength: limit });
+  } catch (error) {
+    if (isTooLarge(error)) throw error;
+    return inflateRawSync(bytes.subarray(gzipHeaderLength(bytes)), { ...partial, maxOutputLength: limit });
+  }
+};
 const inflatePart: Decoder = (bytes, limit) => inflateSync(bytes, { ...partial, maxOutputLength: limit });
 const zstdPart: Decoder = (bytes, limit) =>
   zstdDecompressSync(bytes, { finishFlush: constants.ZSTD_e_flush, maxOutputLength: limit });
+
+/** RFC 1952 section 2.3. */
+function gzipHeaderLength(bytes: Buffer): number {
+  const flags = bytes[3] ?? 0;
+  let length = 10;
+  if (flags & 4) length += 2 + (bytes[length] ?? 0) + 256 * (bytes[length + 1] ?? 0);
+  for (const named of [8, 16]) if (flags & named) length = bytes.indexOf(0, length) + 1 || bytes.length;
+  return flags & 2 ? length + 2 : length;
+}
 
 function isTooLarge(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';

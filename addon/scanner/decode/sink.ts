@@ -1,7 +1,7 @@
 /** Bytes that grow: where decoders write what they found. */
 
-/** A line end stands between two texts that do not belong together: no value reaches across it. */
-export const SEPARATOR = 0x0a;
+/** A form feed stands between two texts that do not belong together: no value and no line of base64 goes on behind it. */
+export const SEPARATOR = 0x0c;
 
 export class Sink {
   #bytes: Buffer = Buffer.allocUnsafe(1024);

@@ -1,6 +1,6 @@
 /** Private keys and tokens of formats that no single issuer has. */
 import { bech32 } from '../checks/coins.ts';
-import { isJwtHeader } from '../checks/tokens.ts';
+import { beginsWithKey, isJwtHeader } from '../checks/tokens.ts';
 import { BASE62, exact, HEX, made, type Rule } from './rule.ts';
 
 export const KEY_RULES: readonly Rule[] = [
@@ -12,7 +12,8 @@ export const KEY_RULES: readonly Rule[] = [
     edge: 'none',
     // Some key must follow: the header alone stands in every manual and in much code. Line ends may be written as \n.
     pattern:
-      /-----BEGIN(?:\s{1,3}(?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP|SSH2 ENCRYPTED))?\s{1,3}PRIVATE\s{1,3}KEY(?:\s{1,3}BLOCK)?-----(?:\\[nr]|[\s"'+,;>|-]){0,24}(?:[A-Za-z-]{4,20}: ?[^\r\n\\]{1,100}(?:\\[nr]|\s){1,8}){0,4}(?:\\[nr]|[\s"'+]){0,8}[A-Za-z0-9+/=]{16}/,
+      /-----BEGIN(?: (?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP|SSH2 ENCRYPTED))? PRIVATE KEY(?: BLOCK)?-----([^]{0,400})/,
+    check: (match) => beginsWithKey(match[1] ?? ''),
     reach: 600,
     examples: [
       `-----BEGIN RSA ${'PRIVATE'} KEY-----\nMIIE${made(60)}\n`,

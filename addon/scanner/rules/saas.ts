@@ -298,9 +298,9 @@ export const SAAS_RULES: readonly Rule[] = [
     severity: 'high',
     trigger: exact('EAAC', 'EAAG', 'EAAB', 'EAAD', 'EAAJ'),
     pattern: /EAA[BCDGJ][A-Za-z0-9]{100,}(?![A-Za-z0-9+/_-])/,
-    check: (match, before) => !/[A-Za-z0-9+/=_-]$/.test(before) && match[0].length < 240,
+    check: (match, before) => !/[+_-]$/.test(before) && match[0].length < 240,
     examples: [`EAACEdEose0cBA${made(140)}`],
-    lookalikes: [`EAAC${made(40)}`, `/EAAC${made(140)}/`],
+    lookalikes: [`EAAC${made(40)}`, `+EAAC${made(140)}`],
   },
   {
     name: 'Dropbox Token',

@@ -57,7 +57,7 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     deps.io.say(
       `${ended.lost.join(', ')} ended while the agent ran; from then on it had no way out. See: bottle logs ${slug}`,
     );
-  for (const line of summarize(readJournal(ended.journal), ended.lost.length > 0 ? 4 : 5)) say(line);
+  for (const line of summarize(readJournal(ended.journal), slug, ended.lost.length > 0 ? 4 : 5)) say(line);
   return ended.status;
 
   async function run(): Promise<Ended & { journal: string }> {
@@ -70,7 +70,9 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
         key: deps.random(32),
         terminal: deps.io.caller.terminal !== undefined,
         provisioners: PROVISIONERS,
-        progress: (line) => deps.io.progress(line),
+        progress: (line) => {
+          if (!options.quiet) deps.io.progress(line);
+        },
         say,
         checkMounts: () => checkMounts(loaded, deps),
       },

@@ -122,7 +122,7 @@ suite('after the agent', () => {
   test('the line that would allow it is said', async () => {
     using world = makeWorld(journal([denied('example.com')]));
     await world.run('start');
-    assert.equal(world.said.at(-1), 'denied once: example.com; to allow it: egress.allow: ["example.com"]');
+    assert.equal(world.said.at(-2), 'denied once: example.com; to allow it: egress.allow: ["example.com"]');
   });
 
   test('at most five lines are said, also where the sidecar was lost', async () => {
@@ -282,17 +282,24 @@ suite('a name', () => {
   });
 });
 
-test('a mount that is exchanged between the confirmation and the start ends the launch', async () => {
-  using world: World = makeWorld({
-    before: (call) => {
-      if (call.startsWith('put')) {
-        world.folder.folder('elsewhere');
-        world.folder.move('home/work/project', 'home/work/moved');
-        world.folder.link('home/work/project', world.folder.at('elsewhere'));
-      }
-    },
-  });
-  await assert.rejects(world.run('start'), { code: 'BOTTLE_LAUNCH', message: /mounts: .*was exchanged/ });
-  assert.deepEqual(world.backend.called(/^start .*-agent/), []);
-  assert.deepEqual([...world.backend.alive], []);
+suite('a mount that is exchanged between the confirmation and the start ends the launch', () => {
+  const exchanges: [title: string, put: (world: World) => void][] = [
+    ['for a link', ({ folder }) => void folder.link('home/work/project', folder.folder('elsewhere'))],
+    ['for another folder', ({ folder }) => void folder.folder('home/work/project')],
+    ['for nothing', () => {}],
+  ];
+  for (const [title, put] of exchanges) {
+    test(title, async () => {
+      using world: World = makeWorld({
+        before: (call) => {
+          if (!call.startsWith('put')) return;
+          world.folder.move('home/work/project', 'home/work/moved');
+          put(world);
+        },
+      });
+      await assert.rejects(world.run('start'), { code: 'BOTTLE_LAUNCH', message: /^mounts: .*(exchanged|not exist)/ });
+      assert.deepEqual(world.backend.called(/^start .*-agent/), []);
+      assert.deepEqual([...world.backend.alive], []);
+    });
+  }
 });

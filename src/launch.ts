@@ -51,7 +51,7 @@ export async function launch(
 async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, cancel: AbortSignal): Promise<Session> {
   await using owned = new AsyncDisposableStack();
   // Deferred first, so run last: it catches what an interrupted create has left without a handle.
-  owned.defer(() => backend.sweep(plan.session));
+  owned.defer(() => backend.sweep(input.session));
   const failed = new AbortController();
   const site: Site = {
     backend,
@@ -65,16 +65,24 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
     const values = new Map([['session.key', input.key.toString('base64')]]);
     for (const [name, value] of Object.entries(input.secrets)) values.set(`env.${name}`, value);
 
+    // The engine gives a volume's name to one session only: whoever has this one has the name of the session, and goes on.
+    const [claim, ...volumes] = plan.volumes;
+    if (!claim) throw new LaunchError('volumes', 'the plan has not the one that a launch needs');
+    const claimed = makeVolume(site, claim);
     const grounds = await all(failed, {
       sidecar: makeImage(site, plan.images.sidecar, 'sidecar image'),
       agent: makeImage(site, plan.images.agent, 'agent image'),
-      networks: all(
-        failed,
-        plan.networks.map((spec) => makeNetwork(site, spec)),
+      networks: claimed.then(() =>
+        all(
+          failed,
+          plan.networks.map((spec) => makeNetwork(site, spec)),
+        ),
       ),
-      volumes: all(
-        failed,
-        plan.volumes.map((spec) => makeVolume(site, spec)),
+      volumes: claimed.then(() =>
+        all(
+          failed,
+          volumes.map((spec) => makeVolume(site, spec)),
+        ),
       ),
     });
     const [agentNetwork, egressNetwork] = grounds.networks;

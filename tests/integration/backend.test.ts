@@ -213,8 +213,8 @@ suite('backend', { skip: typeof found === 'string' && found }, () => {
           mounts: [{ kind: 'volume', source: home, target: '/home', read_only: false }],
         });
         await container.start(signal);
-        await Promise.all([backend.sweep(session.slug), backend.sweep(session.slug)]);
-        await backend.sweep(session.slug);
+        await Promise.all([backend.sweep(session), backend.sweep(session)]);
+        await backend.sweep(session);
         const filters = { label: [`bottle.session=${session.slug}`] };
         assert.deepEqual(await docker.listContainers({ all: true, filters }), []);
         assert.deepEqual(await docker.listNetworks({ filters }), []);

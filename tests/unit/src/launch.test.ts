@@ -117,21 +117,28 @@ suite('a launch', () => {
       );
   });
 
-  test('begins with everything that can go side by side', async () => {
+  test('claims its name with its first volume, and goes on with everything that can go side by side', async () => {
     const begun: string[] = [];
-    const open = Promise.withResolvers<void>();
-    const backend = new FakeBackend({ before: (call) => (begun.push(call), open.promise) });
+    const [claim, open] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const backend = new FakeBackend({
+      before: (call) => (begun.push(call), call === 'createVolume bottle-demo-journal' ? claim.promise : open.promise),
+    });
     const launching = launch(fullPlan(), backend, makeInput({ secrets }), never);
     await settle();
-    assert.deepEqual(begun.toSorted(), [
-      'createNetwork bottle-demo-agent',
-      'createNetwork bottle-demo-egress',
-      'createVolume bottle-demo-home',
-      'createVolume bottle-demo-journal',
-      'createVolume bottle-demo-scan',
-      'ensureImage sidecar',
-      'ensureImage some/image',
-    ]);
+    const first = ['createVolume bottle-demo-journal', 'ensureImage sidecar', 'ensureImage some/image'];
+    assert.deepEqual(begun.toSorted(), first);
+    claim.resolve();
+    await settle();
+    assert.deepEqual(
+      begun.toSorted(),
+      [
+        'createNetwork bottle-demo-agent',
+        'createNetwork bottle-demo-egress',
+        'createVolume bottle-demo-home',
+        'createVolume bottle-demo-scan',
+        ...first,
+      ].toSorted(),
+    );
     open.resolve();
     await using _ = await launching;
   });

@@ -129,7 +129,7 @@ export class FakeBackend implements Backend {
     return container;
   }
 
-  async sweep(slug: string): Promise<void> {
+  async sweep({ slug }: SessionId): Promise<void> {
     await this.call(`sweep ${slug}`, () => {
       for (const [name, owner] of this.alive) {
         if (owner !== slug) continue;

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { BackendError, BottleError, Cancelled, LaunchError } from '../../../src/errors.ts';
 import { launch } from '../../../src/launch.ts';
 import { FakeBackend, type Script } from '../support/backend.ts';
-import { hang, makeInput, settle } from '../support/launching.ts';
+import { hang, makeInput, SESSION, settle } from '../support/launching.ts';
 import { fullPlan } from '../support/plans.ts';
 
 const never = new AbortController().signal;
@@ -162,6 +162,36 @@ suite('a launch that was interrupted', () => {
     };
     const { error } = await attempt(script, cancel.signal);
     assert.ok(error instanceof Cancelled);
+  });
+});
+
+suite('of two launches with one name', () => {
+  test('one gets it, whatever the order, and the other leaves it alone', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(4), { minLength: 1, maxLength: 40 }), async (turns) => {
+        const backend = new FakeBackend({ turns: (n) => turns[n % turns.length] ?? 0 });
+        const [one, other] = ['2026-01-01', '2026-01-02'].map((day) =>
+          launch(
+            fullPlan(),
+            backend,
+            makeInput({ secrets, session: { ...SESSION, started: `${day}T00:00:00.000Z` } }),
+            never,
+          ),
+        );
+        const ends = await Promise.allSettled([one, other]);
+        const [winner, ...more] = ends.flatMap((end) => (end.status === 'fulfilled' && end.value ? [end.value] : []));
+        assert.ok(winner && more.length === 0, 'one stands');
+        assert.equal(new Set(backend.alive.values()).size, 1, 'of the other, nothing is left');
+        assert.deepEqual(
+          [...backend.containers.values()].map(({ state }) => state).toSorted(),
+          ['created', 'ended', 'running', 'running', 'running'],
+          'the one that stands is whole',
+        );
+        await winner[Symbol.asyncDispose]();
+        assert.deepEqual([...backend.alive], []);
+      }),
+      { numRuns: 60 },
+    );
   });
 });
 

@@ -16,6 +16,8 @@ function bottle(folder: Folder, args: string[], socket = folder.at('absent.sock'
     cwd: folder.at('project'),
     env: { HOME: folder.path, DOCKER_HOST: `unix://${socket}` },
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 60_000, // whatever happens, nothing is left running
+    killSignal: 'SIGKILL',
   });
 }
 

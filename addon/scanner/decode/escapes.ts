@@ -21,7 +21,7 @@ const X = 0x78;
 /** Bytes at which something may begin. */
 const BEGINS = new Uint8Array(256);
 for (const byte of [BACKSLASH, PERCENT, AMPERSAND, EQUALS]) BEGINS[byte] = 1;
-for (const lead of [0xc2, 0xce, 0xcf, 0xd0, 0xd1, 0xe2, 0xef, 0xf0]) BEGINS[lead] = 1;
+for (const lead of [0xc2, 0xce, 0xcf, 0xd0, 0xd1, 0xd2, 0xd4, 0xe2, 0xef, 0xf0]) BEGINS[lead] = 1;
 
 /** Bytes of which one stands second in everything that is decoded here; in code, what follows "=" is mostly another. */
 const CONTINUES = new Uint8Array(256).fill(1, 0x80);

@@ -48,8 +48,8 @@ function decodeBase64(run: Buffer, start: number, end: number, sink: Sink, onBin
   for (let shift = 1; shift < 4; shift += 1)
     copyText(unpackBase64(run, start + shift, Math.min(end, start + SHIFTED)), sink);
   // Only at the beginning, or at that of a path's segment: what is compressed has no text to be found by.
-  for (let at = start; at >= start && at < end; at = run.indexOf(SLASH, at) + 1) {
-    if (!mayBeCompressed(run, at)) continue;
+  for (let at = start; at < end; at += 1) {
+    if ((at > start && run[at - 1] !== SLASH) || !mayBeCompressed(run, at)) continue;
     const size = unpackBase64(run, at, end);
     if (looksCompressed(size)) onBinary(Buffer.from(scratch.subarray(0, size)));
   }

@@ -44,7 +44,7 @@ export const KEY_RULES: readonly Rule[] = [
     examples: [
       bech32(
         'age-secret-key-',
-        [...made(52, HEX)].map((digit) => Number.parseInt(digit, 16)),
+        Array.from(made(52, HEX)).map((digit) => Number.parseInt(digit, 16)),
       ).toUpperCase(),
     ],
     lookalikes: ['AGE-SECRET-KEY-1', 'AGE-PLUGIN-YUBIKEY'],
@@ -54,8 +54,9 @@ export const KEY_RULES: readonly Rule[] = [
     issuer: 'RFC 7519',
     severity: 'high',
     trigger: exact('eyJ', 'ewog', 'ewoJ'),
-    reach: 4096,
-    pattern: /(e[yw][A-Za-z0-9_=-]{14,2048})\.[A-Za-z0-9_=-]{8,}\.[A-Za-z0-9_=-]{8,}/,
+    // The signature may lie beyond the reach; the header says enough.
+    reach: 2048,
+    pattern: /(e[yw][A-Za-z0-9_=-]{14,1024})\.[A-Za-z0-9_=-]{8,}(?:\.[A-Za-z0-9_=-]{8,}|$)/,
     check: (match) => isJwtHeader(match[1] ?? ''),
     examples: [
       `${Buffer.from('{"alg":"HS256","typ":"JWT"}').toString('base64url')}.${Buffer.from('{"sub":"1234567890"}').toString('base64url')}.${made(43)}`,
@@ -92,9 +93,9 @@ export const KEY_RULES: readonly Rule[] = [
     severity: 'critical',
     trigger: exact('"kty"', '"d"'),
     edge: 'none',
-    reach: 1200,
+    reach: 900,
     pattern:
-      /"kty"\s{0,4}:\s{0,4}"(?:RSA|EC|OKP)"(?=[^{}]{0,800}?"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40})|"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40,700}"(?=[^{}]{0,400}?"kty")/,
+      /"kty"\s{0,4}:\s{0,4}"(?:RSA|EC|OKP)"(?=[^{}]{0,600}?"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40})|"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40,700}"(?=[^{}]{0,400}?"kty")/,
     examples: [
       `{"kty":"OKP","crv":"Ed25519","x":"${made(43)}","d":"${made(43)}"}`,
       `{"d":"${made(43)}","crv":"P-256","kty":"EC"}`,
@@ -107,8 +108,8 @@ export const KEY_RULES: readonly Rule[] = [
     severity: 'high',
     trigger: exact(':$6$', ':$5$', ':$y$', ':$2y$', ':$2b$', ':$apr1$', ':$1$'),
     edge: 'none',
-    back: 32,
-    pattern: /[A-Za-z_][\w.-]{0,31}:\$(?:6|5|1|apr1|y|2[yb])\$[A-Za-z0-9./$=,]{22,}/,
+    pattern: /:\$(?:6|5|1|apr1|y|2[yb])\$[A-Za-z0-9./$=,]{22,}/,
+    check: (_match, before) => /[A-Za-z_][\w.-]{0,31}$/.test(before),
     examples: [`root:$6$${made(16)}$${made(86)}:19000:0:99999:7:::`],
     lookalikes: ['root:*:19000:0', 'root:$6$salt$hash'],
   },

@@ -6,7 +6,7 @@ const TWINS: ReadonlyMap<number, number> = twins(
 );
 
 function twins(text: string): Map<number, number> {
-  const characters = [...text];
+  const characters = Array.from(text);
   const map = new Map<number, number>();
   for (let i = 0; i + 1 < characters.length; i += 2)
     map.set((characters[i] ?? '').codePointAt(0) ?? 0, (characters[i + 1] ?? '').charCodeAt(0));

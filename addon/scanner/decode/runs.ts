@@ -44,11 +44,11 @@ type OnBinary = (decoded: Buffer) => void;
  * after a long beginning is tried as the run itself begins: only a body holds so much, and there a quote or a comma is in front.
  */
 function decodeBase64(run: Buffer, start: number, end: number, sink: Sink, onBinary: OnBinary): void {
+  const shifted = Math.min(end, start + SHIFTED);
   copyText(unpackBase64(run, start, end), sink);
-  for (let shift = 1; shift < 4; shift += 1)
-    copyText(unpackBase64(run, start + shift, Math.min(end, start + SHIFTED)), sink);
+  for (let shift = 1; shift < 4; shift += 1) copyText(unpackBase64(run, start + shift, shifted), sink);
   // Only at the beginning, or at that of a path's segment: what is compressed has no text to be found by.
-  for (let at = start; at < end; at += 1) {
+  for (let at = start; at < shifted; at += 1) {
     if ((at > start && run[at - 1] !== SLASH) || !mayBeCompressed(run, at)) continue;
     const size = unpackBase64(run, at, end);
     if (looksCompressed(size)) onBinary(Buffer.from(scratch.subarray(0, size)));

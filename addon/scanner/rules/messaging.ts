@@ -1,6 +1,6 @@
 /** Tokens of chat, mail and telephony. */
-import { exact, HEX, made, type Rule, UPPER36 } from './rule.ts';
 import { isSnowflake } from '../checks/tokens.ts';
+import { exact, HEX, made, type Rule, UPPER36 } from './rule.ts';
 
 export const MESSAGING_RULES: readonly Rule[] = [
   {

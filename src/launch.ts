@@ -132,6 +132,7 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
     });
   } catch (error) {
     if (cancel.aborted) throw new Cancelled('interrupted before the agent ran', { cause: error });
+    input.checkMounts(); // where a mount has gone, the engine finds no file in the agent: then that is what to say
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
+import { BUNDLE_FILE } from '../../../contracts/variables.ts';
 import { BackendError, BottleError, Cancelled, LaunchError } from '../../../src/errors.ts';
 import { launch } from '../../../src/launch.ts';
 import { FakeBackend, type Script } from '../support/backend.ts';
@@ -163,6 +164,16 @@ suite('a launch that was interrupted', () => {
     const { error } = await attempt(script, cancel.signal);
     assert.ok(error instanceof Cancelled);
   });
+});
+
+test('where a mount has gone, that is said, and not what came of it', async () => {
+  const backend = new FakeBackend({ files: { [BUNDLE_FILE]: undefined } });
+  const checkMounts = () => {
+    throw new LaunchError('mounts', 'gone');
+  };
+  const launching = launch(fullPlan(), backend, makeInput({ secrets, checkMounts }), never);
+  await assert.rejects(launching, /^LaunchError: mounts: gone$/);
+  assertNothingLeft(backend);
 });
 
 suite('of two launches with one name', () => {

@@ -79,7 +79,7 @@ function describeContainer(spec: ContainerSpec): string[] {
   const command = [...(spec.entrypoint ?? []), ...(spec.command ?? []).map(printed)];
   return [
     `  ${spec.name}`,
-    `    command: ${command.join(' ') || "the image's"}`,
+    `    command: ${command.map(quoted).join(' ') || "the image's"}`,
     ...(spec.workdir === null ? [] : [`    folder: ${spec.workdir}`]),
     `    user: ${spec.user === null ? "the image's" : printed(spec.user)}`,
     `    network: ${describeNetwork(spec.network)}`,
@@ -88,6 +88,11 @@ function describeContainer(spec: ContainerSpec): string[] {
     `    capabilities: ${hardening.cap_add.join(', ') || 'none'}; root ${hardening.read_only_root ? 'read-only' : 'writable'}; no new privileges`,
     `    limits: ${Math.round(limits.memory_bytes / 1024 ** 2)} MiB, ${limits.cpus ?? 'all'} cpus, ${limits.pids} processes`,
   ];
+}
+
+/** As a shell would read it, so that two commands that differ also look different. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./{}-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function describeNetwork(network: ContainerSpec['network']): string {

@@ -82,11 +82,21 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     say(`mitm ca fingerprint: ${session.fingerprint.slice(0, 16)}...`);
     try {
       const end = await session.attach(deps.io.caller, cancel.signal);
-      return { ...end, journal: await keep(session) };
+      return { ...end, journal: await keepOrSay(session) };
     } catch (error) {
       await keep(session).catch((problem: unknown) => debug('keep: %o', problem));
       throw error;
     }
+  }
+
+  /** A full disk costs the records, not the agent's own status. */
+  async function keepOrSay(session: Session): Promise<string> {
+    return keep(session).catch((error: unknown) => {
+      deps.io.say(
+        `the session's records could not be kept (${error instanceof Error ? error.message : String(error)})`,
+      );
+      return '';
+    });
   }
 
   async function keep(session: Session): Promise<string> {

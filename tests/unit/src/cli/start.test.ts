@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { planSchema } from '../../../../contracts/plan.ts';
 import { BackendError, Cancelled } from '../../../../src/errors.ts';
@@ -117,6 +118,14 @@ suite('after the agent', () => {
     using world = makeWorld(journal([closed()]));
     await world.run('start');
     assert.match(world.said.at(-1) ?? '', /fingerprint/);
+  });
+
+  test('records that cannot be kept are said, and the status is still the agent’s own', async () => {
+    using world = makeWorld(journal([], 7));
+    mkdirSync(world.deps.state, { recursive: true });
+    writeFileSync(join(world.deps.state, 'sessions'), 'a file where the folder would be');
+    assert.equal(await world.run('start'), 7);
+    assert.match(world.said.join('\n'), /records could not be kept \(E/);
   });
 
   test('the line that would allow it is said', async () => {

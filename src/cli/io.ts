@@ -1,4 +1,5 @@
 /** The process's streams, terminal and signals. */
+import { spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline/promises';
 import { visible } from '../describe.ts';
 import { Cancelled } from '../errors.ts';
@@ -54,9 +55,19 @@ function terminalOf({ stdin, stdout }: NodeJS.Process): Terminal | undefined {
     },
     raw() {
       stdin.setRawMode(true);
+      passOutput(stdin.fd);
       return { [Symbol.dispose]: () => stdin.setRawMode(false) };
     },
   };
+}
+
+/**
+ * Node's raw mode still makes "\n" into "\r\n" on the way out. The agent's own terminal has done so already, where it should; where a
+ * full-screen program has said no, a line feed alone moves the cursor down and nothing else. Leaving raw mode undoes this, too.
+ */
+function passOutput(terminal: number): void {
+  // A machine without stty shows some programs askew, and that is all.
+  spawnSync('stty', ['-opost'], { stdio: [terminal, 'ignore', 'ignore'] });
 }
 
 /** One listener at a time: the latest. Without one, a signal does what it does to any program. */

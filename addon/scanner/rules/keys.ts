@@ -83,7 +83,7 @@ export const KEY_RULES: readonly Rule[] = [
     issuer: 'WireGuard',
     severity: 'critical',
     trigger: exact('PrivateKey', 'PresharedKey'),
-    pattern: /(?:PrivateKey|PresharedKey) {0,4}= {0,4}(?=[A-Za-z+/]{0,42}[0-9])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])/,
+    pattern: /(?:PrivateKey|PresharedKey) {0,4}= {0,4}(?=[A-Za-z+/]{0,42}[0-9])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+=])/,
     examples: [`PrivateKey = ${made(42, BASE62)}E=`],
     lookalikes: ['PrivateKey = <key>', 'PrivateKey=crypto.generateKeyPairSync'],
   },

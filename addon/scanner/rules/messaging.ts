@@ -118,7 +118,7 @@ export const MESSAGING_RULES: readonly Rule[] = [
     issuer: 'Meta',
     severity: 'high',
     trigger: exact('EAAC', 'EAAG', 'EAAB', 'EAAD', 'EAAJ'),
-    pattern: /EAA[BCDGJ][A-Za-z0-9]{100,}(?![A-Za-z0-9+/_-])/,
+    pattern: /EAA[BCDGJ][A-Za-z0-9]{100,}(?![A-Za-z0-9+_-])/,
     check: (match, before) => !/[+_-]$/.test(before) && match[0].length < 240,
     examples: [`EAACEdEose0cBA${made(140)}`],
     lookalikes: [`EAAC${made(40)}`, `+EAAC${made(140)}`],

@@ -9,7 +9,7 @@ export const HEAD_BYTES = 64 * KiB;
 export const HEAD_FIELDS = 500;
 /** Bytes of one request body: a long conversation with images is about 20 MiB. */
 export const BODY_BYTES = 32 * MiB;
-/** Bytes of all request bodies that are held at once. Together with the idle process it stays below a 512 MiB container. */
+/** Bytes of all request bodies that are held at once. Together with the idle process it stays well below its container's 1 GiB. */
 export const BUDGET_BYTES = 256 * MiB;
 
 /** Milliseconds in which a request's head must be complete; browsers open connections ahead and keep them idle. */

@@ -6,7 +6,12 @@
 import { resolve } from 'node:path';
 import { detect } from '../addon/scanner/detect.ts';
 import { lineOf } from '../addon/scanner/answer.ts';
-import { type CorpusCase, readCorpus, requestOf } from '../tests/unit/addon/scanner/support/corpus.ts';
+import {
+  type CorpusCase,
+  DECIDED_OTHERWISE,
+  readCorpus,
+  requestOf,
+} from '../tests/unit/addon/scanner/support/corpus.ts';
 
 const folder = resolve(
   process.argv[2] ??
@@ -34,6 +39,8 @@ function report(type: string, cases: readonly CorpusCase[]): void {
   console.log(`${type}: caught ${caught.length} of ${block.length}, passed ${passed.length} of ${allow.length}`);
   for (const { one, findings } of judged) {
     const right = findings.length > 0 === (one.expected_verdict === 'block');
-    console.log(`  ${right ? 'ok  ' : 'MISS'} ${one.id}  ${findings.length > 0 ? lineOf(findings) : 'allowed'}`);
+    console.log(
+      `  ${right ? 'ok  ' : 'MISS'} ${one.id}  ${findings.length > 0 ? lineOf(findings) : right ? 'allowed' : `allowed: ${DECIDED_OTHERWISE[one.id] ?? 'not known'}`}`,
+    );
   }
 }

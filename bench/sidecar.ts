@@ -1,13 +1,13 @@
 /**
  * What the sidecar adds: p50 of a request over one kept-alive connection, direct and opened + scanned, in turns; the time from its
- * start to its ready line; its memory when idle. Scanner and upstream are stand-ins that cost next to nothing.
+ * start to its ready line; its memory when idle. The scanner is the embedded one, in a process of its own; the upstream is a stand-in.
  *
- *     node bench/sidecar.ts [PROGRAM] [ROUNDS]     PROGRAM: default addon/main.ts; a compiled dist/addon/main.js is what ships
+ *     node bench/sidecar.ts [FOLDER] [ROUNDS]     FOLDER: of the programs; default dist/addon, which is what ships
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { Agent, createServer, request, type IncomingMessage } from 'node:http';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { Agent, createServer, request } from 'node:http';
 import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,10 +16,10 @@ import type { Duplex } from 'node:stream';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { makeAuthority } from '../addon/authority.ts';
-import { NONCE_FIELD, RECEIPT_FIELD, receiptOf, sha256 } from '../addon/receipt.ts';
 import { readyLineSchema } from '../contracts/sidecar.ts';
 
-const program = process.argv[2] ?? fileURLToPath(new URL('../addon/main.ts', import.meta.url));
+const programs = process.argv[2] ?? fileURLToPath(new URL('../dist/addon', import.meta.url));
+const program = existsSync(join(programs, 'main.ts')) ? 'main.ts' : 'main.js';
 const rounds = Number(process.argv[3] ?? 9);
 const PER_ROUND = 300;
 /** A request with a long body counts for many. */
@@ -37,17 +37,17 @@ const front = createTcpServer((raw) => {
   secure.on('error', () => undefined);
   secure.once('secure', () => upstream.emit('connection', secure));
 }).listen(0, HOST);
-const scanner = createServer((incoming, response) => {
-  const chunks: Buffer[] = [];
-  incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-  incoming.on('end', () => response.writeHead(204, { [RECEIPT_FIELD]: proof(incoming, Buffer.concat(chunks)) }).end());
-}).listen(join(folder, 'scanner.sock'));
-await Promise.all([once(front, 'listening'), once(scanner, 'listening')]);
+await once(front, 'listening');
+const socket = join(folder, 'scan.sock');
+const scanner = spawn(process.execPath, [join(programs, 'scanner', program)], { stdio: ['pipe', 'pipe', 'inherit'] });
+scanner.stdin.write(`${JSON.stringify({ version: 1, key: key.toString('base64'), socket, own_credentials: [] })}\n`);
+await once(createInterface({ input: scanner.stdout }), 'line');
+scanner.stdout.resume();
 const { port } = front.address() as AddressInfo;
 const [proxyPort, dnsPort] = [await freePort(), await freePort()];
 
 const began = performance.now();
-const child = spawn(process.execPath, ['--no-warnings', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+const child = spawn(process.execPath, [join(programs, program)], { stdio: ['pipe', 'pipe', 'inherit'] });
 child.stdin.write(
   `${JSON.stringify({
     version: 1,
@@ -58,7 +58,7 @@ child.stdin.write(
     policy: { rules: [{ match: 'exact', host: HOST, ports: [port] }], allow_private: ['127.0.0.0/8'] },
     upstream_ca: [ca.certificate],
     secrets: [],
-    scanner: { kind: 'embedded', socket: join(folder, 'scanner.sock') },
+    scanner: { kind: 'embedded', socket },
     journal: join(folder, 'journal.jsonl'),
   })}\n`,
 );
@@ -96,17 +96,12 @@ for (const [name, body] of [
 }
 console.log(`memory afterwards     ${rss()} MB`);
 clearInterval(heartbeat);
-child.stdin.end();
-await once(child, 'exit');
+for (const process of [child, scanner]) {
+  process.stdin.end();
+  await once(process, 'exit');
+}
 rmSync(folder, { recursive: true });
 process.exit(0);
-
-function proof(incoming: IncomingMessage, body: Buffer): string {
-  const { method = '', url = '', rawHeaders } = incoming;
-  const fields = rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? ''] as const] : []));
-  const nonce = String(incoming.headers[NONCE_FIELD]);
-  return receiptOf(key, { nonce, index: 0, count: 1, method, url, fields, trailers: [], bodySha256: sha256(body) });
-}
 
 /** An agent that keeps one connection, however it is opened. */
 function over(open: () => Promise<Duplex>): Agent {

@@ -1,4 +1,4 @@
-/** What can become of a request, and the two journal lines that record it. */
+/** What can become of a request, and the journal lines that record it. */
 import { z } from 'zod';
 
 /** Everything that can become of a request. */

@@ -168,7 +168,6 @@ export const planSchema = z.strictObject({
     update_ca_certificates: z.boolean(),
   }),
   home: z.strictObject({ kind: z.enum(['keep', 'fresh']), volume: z.string(), path: z.string() }),
-  /** Name → what it is and why it is not known yet. */
   /** Whom the agent runs as. `owner-if-root`: the image's own user; if that is root, the owner of a writable mount. */
   agent_user: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('fixed'), user: z.string() }),
@@ -180,6 +179,7 @@ export const planSchema = z.strictObject({
       source: z.string(),
     }),
   ]),
+  /** Name → what it is and why it is not known yet. */
   late_bound: z.record(z.string(), z.string()),
   /** Things worth saying once before the start. */
   notes: z.array(z.string()),

@@ -12,13 +12,16 @@ say() { echo "make-base: $*" >&2; }
 
 node=${NODE_BINARY:?"make-base: NODE_BINARY is not set: the file of the Node binary that goes into the image"}
 [ -t 1 ] && { say 'standard output is a terminal: redirect it to a file'; exit 2; }
-for tool in mmdebstrap npm tar; do
+for tool in mmdebstrap npm setsid tar; do
   command -v "$tool" >/dev/null || { say "$tool is missing. Try: apt-get install $tool"; exit 1; }
 done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM HUP
+child=
+# A shell that waits for a program in the foreground hears no signal until that has ended, and mmdebstrap ends early only
+# if all of its processes are told: it gets a process group of its own.
+trap '[ -z "$child" ] || { kill -- "-$child" 2>/dev/null; wait "$child"; }; exit 130' INT TERM HUP
 
 say "fetching $NPM"
 mkdir "$work/npm"
@@ -28,7 +31,7 @@ cp "$node" "$work/node"
 chmod 0755 "$work" "$work/node"
 
 say "fetching and unpacking Debian $SUITE"
-mmdebstrap --quiet --variant=minbase --include="$PACKAGES" \
+setsid mmdebstrap --quiet --variant=minbase --include="$PACKAGES" \
   --customize-hook='mkdir -p "$1/usr/local/lib/node_modules"' \
   --customize-hook="copy-in $work/node /usr/local/bin" \
   --customize-hook="copy-in $work/npm /usr/local/lib/node_modules" \
@@ -38,5 +41,7 @@ mmdebstrap --quiet --variant=minbase --include="$PACKAGES" \
   --customize-hook='chroot "$1" node --version >&2' \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-  "$SUITE" -
+  "$SUITE" - &
+child=$!
+wait "$child"
 say 'done'

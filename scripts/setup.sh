@@ -18,11 +18,17 @@ main() {
 
 # node_modules as package-lock.json says, with the pinned Node in it.
 packages() {
-  if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  lock=$(cksum <package-lock.json)
+  stamp=node_modules/.installed-lock
+  # Of packages that were installed by hand, the times have to tell.
+  if [ ! -e $stamp ] && [ -e node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]; then
+    echo "$lock" >$stamp
+  fi
+  if [ "$(cat $stamp 2>/dev/null)" != "$lock" ]; then
     have npm || { say 'npm is missing. Try: apt-get install npm'; exit 1; }
     say 'installing packages (npm ci)'
     npm ci --no-audit --no-fund >&2
-    touch node_modules/.package-lock.json
+    echo "$lock" >$stamp
   fi
   if [ ! -x node_modules/node/bin/node ]; then
     # Some versions of npm run no install scripts; this package's one fetches the binary.

@@ -66,10 +66,11 @@ export interface Backend {
   ensureImage(spec: ImageSpec, progress: Progress, signal: AbortSignal): Promise<Image>;
   /** Creates the network on a free subnet of our own choosing. @throws BackendError */
   createNetwork(spec: NetworkSpec, session: SessionId, signal: AbortSignal): Promise<Network>;
+  /** Of several sessions at once that make a volume of the same name, one gets it. @throws BackendError in the others */
   createVolume(spec: VolumeSpec, session: SessionId, signal: AbortSignal): Promise<Volume>;
   createContainer(spec: Bound<ContainerSpec>, session: SessionId, signal: AbortSignal): Promise<Container>;
-  /** Removes by label whatever is left of a session. Idempotent. */
-  sweep(slug: string): Promise<void>;
+  /** Removes by label whatever is left of this session, and nothing of another one that has its name. Idempotent. */
+  sweep(session: SessionId): Promise<void>;
   /** All sessions that have anything left on this engine. */
   sessions(): Promise<SessionState[]>;
   /** A handle on an existing container of a session, or undefined. It is not owned: disposing it is the caller's decision. */

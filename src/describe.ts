@@ -18,8 +18,8 @@ export function describe(plan: LaunchPlan, format: 'text' | 'json'): string {
     : describeText(plan);
 }
 
-/** An agent may have written the manifest: nothing in it moves the cursor of whoever reads the plan, or hides from them. */
-function visible(line: string): string {
+/** An agent may have written it, or asked for it: nothing in it moves the cursor of whoever reads it, or hides from them. */
+export function visible(line: string): string {
   return line.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     character
       .split('')
@@ -106,7 +106,7 @@ function describeContainer(spec: ContainerSpec): string[] {
   const command = [...(spec.entrypoint ?? []), ...(spec.command ?? []).map(printed)];
   return [
     `  ${spec.name}`,
-    `    command: ${command.join(' ') || "the image's"}`,
+    `    command: ${command.map(quoted).join(' ') || "the image's"}`,
     ...(spec.workdir === null ? [] : [`    folder: ${spec.workdir}`]),
     `    user: ${spec.user === null ? "the image's" : printed(spec.user)}`,
     `    network: ${describeNetwork(spec.network)}`,
@@ -115,6 +115,11 @@ function describeContainer(spec: ContainerSpec): string[] {
     `    capabilities: ${hardening.cap_add.join(', ') || 'none'}; root ${hardening.read_only_root ? 'read-only' : 'writable'}; no new privileges`,
     `    limits: ${Math.round(limits.memory_bytes / 1024 ** 2)} MiB, ${limits.cpus ?? 'all'} cpus, ${limits.pids} processes`,
   ];
+}
+
+/** As a shell would read it, so that two commands that differ also look different. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./{}-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function describeNetwork(network: ContainerSpec['network']): string {

@@ -1,5 +1,5 @@
 /** What outlives a session: its journal and last log lines, in the user's state folder. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The containers of a session that have a log worth keeping. */
@@ -17,7 +17,7 @@ const KEEP_MS = 30 * 24 * 3_600_000;
 const KEEP_BYTES = 1024 ** 3;
 
 export interface History {
-  /** Replaces what was kept of the same session before. */
+  /** Replaces what was kept of the same session before, but not by nothing: its containers may be gone since. */
   save(session: { slug: string; started: string }, record: SessionRecord): void;
   /** The latest session of that name that has ended, or undefined. */
   find(slug: string): SessionRecord | undefined;
@@ -34,8 +34,9 @@ export function stateFolder(env: Readonly<Record<string, string | undefined>>, h
 export function historyIn(state: string): History {
   const folder = join(state, 'sessions');
   return {
-    save({ slug, started }, { journal, logs }) {
+    save({ slug, started }, record) {
       const target = join(folder, entryName(slug, started));
+      const { journal, logs } = merge(read(target), record);
       const fresh = `${target}.new`;
       rmSync(fresh, { recursive: true, force: true });
       mkdirSync(fresh, { recursive: true, mode: 0o700 });
@@ -48,12 +49,7 @@ export function historyIn(state: string): History {
     find(slug) {
       const latest = entries(folder).findLast((entry) => entry.slug === slug);
       if (!latest) return undefined;
-      const read = (file: string) => readFileSync(join(folder, latest.name, file), 'utf8');
-      const lines = (role: LoggedRole) => read(`${role}.log`).split('\n').slice(0, -1);
-      return {
-        journal: read('journal.ndjson'),
-        logs: { bump: lines('bump'), scanner: lines('scanner'), gate: lines('gate') },
-      };
+      return read(join(folder, latest.name));
     },
     prune(now) {
       let bytes = 0;
@@ -64,6 +60,25 @@ export function historyIn(state: string): History {
           rmSync(path, { recursive: true, force: true });
       }
     },
+  };
+}
+
+function read(entry: string): SessionRecord | undefined {
+  if (!existsSync(entry)) return undefined;
+  const text = (file: string) => readFileSync(join(entry, file), 'utf8');
+  const lines = (role: LoggedRole) => text(`${role}.log`).split('\n').slice(0, -1);
+  return {
+    journal: text('journal.ndjson'),
+    logs: { bump: lines('bump'), scanner: lines('scanner'), gate: lines('gate') },
+  };
+}
+
+function merge(former: SessionRecord | undefined, record: SessionRecord): SessionRecord {
+  if (!former) return record;
+  const lines = (role: LoggedRole) => (record.logs[role].length > 0 ? record.logs[role] : former.logs[role]);
+  return {
+    journal: record.journal === '' ? former.journal : record.journal,
+    logs: { bump: lines('bump'), scanner: lines('scanner'), gate: lines('gate') },
   };
 }
 

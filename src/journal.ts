@@ -13,8 +13,11 @@ export function readJournal(text: string): JournalLine[] {
     });
 }
 
-/** At most `most` lines: what was refused, how often, and the line that would allow it, or the kind of finding. Most frequent first. */
-export function summarize(lines: readonly JournalLine[], most = 5): string[] {
+/**
+ * At most `most` lines: what was refused, how often, and the line that would allow it, or the kind of finding; most frequent first, and where
+ * the rest is to be seen. Nothing, if nothing was refused.
+ */
+export function summarize(lines: readonly JournalLine[], slug: string, most = 5): string[] {
   const counts = new Map<string, number>();
   for (const line of lines) {
     const text = line.event === 'admitted' ? undefined : describeRefusal(line.host, line.port, line.outcome);
@@ -23,9 +26,12 @@ export function summarize(lines: readonly JournalLine[], most = 5): string[] {
   const said = [...counts]
     .sort(([, a], [, b]) => b - a)
     .map(([text, count]) => text.replace('{}', count === 1 ? 'once' : `${count} times`));
-  return said.length <= most
-    ? said
-    : [...said.slice(0, most - 1), `and ${said.length - most + 1} more kinds of refusal: see "bottle records"`];
+  if (said.length === 0) return [];
+  const more = said.length - (most - 1);
+  return [
+    ...said.slice(0, most - 1),
+    `${more > 0 ? `and ${more} more kinds of refusal` : 'each request'}: bottle records ${slug}`,
+  ];
 }
 
 /** undefined: nothing to report. `{}` stands where the count goes. */

@@ -61,11 +61,12 @@ export async function launch(
 async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, cancel: AbortSignal): Promise<Session> {
   await using owned = new AsyncDisposableStack();
   // Deferred first, so run last: it catches what an interrupted create has left without a handle.
-  owned.defer(() => backend.sweep(plan.session));
+  owned.defer(() => backend.sweep(input.session));
   const failed = new AbortController();
   const site: Site = {
     backend,
     input,
+    failed,
     signal: AbortSignal.any([cancel, failed.signal]),
     grounds: owned.use(new Together()),
     containers: owned.use(new Together()),
@@ -76,17 +77,25 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
     for (const [name, { value, placeholder }] of Object.entries(input.credentials.values))
       values.set(`secret.${name}`, value).set(`placeholder.${name}`, placeholder);
 
+    // The engine gives a volume's name to one session only: whoever has this one has the name of the session, and goes on.
+    const [claim, ...volumes] = plan.volumes;
+    if (!claim) throw new LaunchError('volumes', 'the plan has not the one that a launch needs');
+    const claimed = makeVolume(site, claim);
     const grounds = await all(failed, {
       sidecar: makeImage(site, plan.images.sidecar, 'sidecar image'),
       agent: makeImage(site, plan.images.agent, 'agent image'),
       scanner: plan.images.scanner ? makeImage(site, plan.images.scanner, 'scanner image') : Promise.resolve(undefined),
-      networks: all(
-        failed,
-        plan.networks.map((spec) => makeNetwork(site, spec)),
+      networks: claimed.then(() =>
+        all(
+          failed,
+          plan.networks.map((spec) => makeNetwork(site, spec)),
+        ),
       ),
-      volumes: all(
-        failed,
-        plan.volumes.map((spec) => makeVolume(site, spec)),
+      volumes: claimed.then(() =>
+        all(
+          failed,
+          volumes.map((spec) => makeVolume(site, spec)),
+        ),
       ),
     });
     const network = (role: NetworkSpec['role']) =>
@@ -148,6 +157,7 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
     });
   } catch (error) {
     if (cancel.aborted) throw new Cancelled('interrupted before the agent ran', { cause: error });
+    input.checkMounts(); // where a mount has gone, the engine finds no file in the agent: then that is what to say
     throw error;
   }
 }
@@ -169,6 +179,8 @@ interface Ready extends Serving {
 interface Site {
   readonly backend: Backend;
   readonly input: LaunchInput;
+  /** Aborted by the first failure. */
+  readonly failed: AbortController;
   readonly signal: AbortSignal;
   /** Networks and volumes: disposed after the containers that use them. */
   readonly grounds: Together;
@@ -259,18 +271,17 @@ async function makeAgent(site: Site, spec: Bound<ContainerSpec>) {
   const container = await makeContainer(site, spec);
   const terminal = spec.terminal === 'caller' && site.input.terminal;
   const provisioners: ReadyProvisioner[] = [];
-  const [attachment] = await Promise.all([
-    stage(spec.name, undefined, () => container.attach(terminal)),
-    ...site.input.provisioners.map(async (provisioner, index) => {
-      const ready = await inspect(provisioner, container, site.input.say);
-      if (ready) provisioners[index] = ready;
-    }),
-  ]);
-  return {
-    container,
-    attachment: site.containers.own(attachment),
-    provisioners: provisioners.filter((ready) => ready !== undefined),
-  };
+  const { attachment } = await all(site.failed, {
+    attachment: stage(spec.name, undefined, () => container.attach(terminal)).then((made) => site.containers.own(made)),
+    inspected: all(
+      site.failed,
+      site.input.provisioners.map(async (provisioner, index) => {
+        const ready = await inspect(provisioner, container, site.input.say);
+        if (ready) provisioners[index] = ready;
+      }),
+    ),
+  });
+  return { container, attachment, provisioners: provisioners.filter((ready) => ready !== undefined) };
 }
 
 async function inspect(

@@ -72,7 +72,8 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     command: agentCommand ? [...agentCommand] : null,
     user: user.kind === 'fixed' ? user.user : late('user.agent'),
     workdir: manifest.agent.workdir,
-    env: { ...agentEnv(loaded), ...placeholders(loaded), ...variables, HOME, IS_SANDBOX: '1' },
+    // Claude Code runs as root only if it is told that it is in a sandbox.
+    env: { IS_SANDBOX: '1', ...agentEnv(loaded), ...placeholders(loaded), ...variables, HOME },
     network: { kind: 'container', name: gate.name },
     mounts: [
       { kind: 'volume', source: home.volume, target: HOME, read_only: false },

@@ -177,7 +177,10 @@ export class Session implements AsyncDisposable {
    */
   async settle(): Promise<void> {
     const { container: agent, supports } = this.#parts;
-    const ended = supports.find(({ role }) => role === 'bump')?.container.wait();
+    const ended = supports
+      .find(({ role }) => role === 'bump')
+      ?.container.wait()
+      .catch((error: unknown) => debug('wait for bump: %o', error)); // another command may have removed it
     for (const { lifeline } of supports) lifeline?.[Symbol.dispose]();
     await Promise.all([
       agent[Symbol.asyncDispose](),

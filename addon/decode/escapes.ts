@@ -1,27 +1,17 @@
-/**
- * One pass that undoes every way of writing a character as several: percent, backslash, HTML entity, quoted-printable, and the
- * characters that look like others or like nothing. JSON needs no parser for this: keys, duplicates, strings at any depth and
- * numbers all stand in the text, and only their escapes hide anything.
- *
- * Only the surroundings of what changed are written: the rest has been looked at already.
- */
+/** Every way of writing one character as several: percent, backslash, HTML entity, quoted-printable, look-alikes. */
 import { lookalike } from './lookalikes.ts';
-import type { Sink } from './sink.ts';
-
-/** Bytes kept on either side of a change: more than any credential that can stand across it. */
-const KEPT = 256;
 
 const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
 const AMPERSAND = 0x26;
-const EQUALS = 0x3d;
+export const EQUALS = 0x3d;
 const U = 0x75;
 const X = 0x78;
 
 /** Bytes at which something may begin. */
-const BEGINS = new Uint8Array(256);
+export const BEGINS = new Uint8Array(256);
 for (const byte of [BACKSLASH, PERCENT, AMPERSAND, EQUALS]) BEGINS[byte] = 1;
-for (const lead of [0xc2, 0xce, 0xcf, 0xd0, 0xd1, 0xe2, 0xef, 0xf0]) BEGINS[lead] = 1;
+for (const lead of [0xc2, 0xce, 0xcf, 0xd0, 0xd1, 0xd2, 0xd4, 0xe2, 0xef, 0xf0]) BEGINS[lead] = 1;
 
 /** Bytes of which one stands second in everything that is decoded here; in code, what follows "=" is mostly another. */
 const CONTINUES = new Uint8Array(256).fill(1, 0x80);
@@ -29,60 +19,19 @@ for (const character of '0123456789abcdefABCDEFnrtbfuxzlgphseqUX"\'`/\\&=:-_.+$#
   CONTINUES[character.charCodeAt(0)] = 1;
 
 /** What the last decoding step gave: bytes read, and the code point, or -1 for nothing at all. */
-const step = { read: 0, point: 0 };
+export const step = { read: 0, point: 0 };
 
-/** Returns how many bytes of the text are in what it wrote. */
-export function unescape(bytes: Buffer, sink: Sink): number {
-  // Nothing becomes longer, and a gap is longer than the separator that stands for it.
-  const out = sink.reserve(bytes.length + 64);
-  // `done`: up to here the text has been copied or left out. `quoted`: here ended the last quoted-printable character.
-  let [to, done, changed, quoted, skipped] = [sink.length, 0, false, -1, 0];
-  for (let at = 0; at < bytes.length; ) {
-    const byte = bytes[at] as number;
-    if (BEGINS[byte] === 0 || CONTINUES[bytes[at + 1] ?? 0] === 0 || !decode(bytes, at, byte, quoted === at)) {
-      at += 1;
-      continue;
-    }
-    if (!changed || at - done > 2 * KEPT) {
-      if (changed) {
-        to = copy(bytes, done, done + KEPT, out, to);
-        out[to] = sink.separator;
-        to += 1;
-      }
-      const from = Math.max(changed ? done + KEPT : 0, at - KEPT);
-      skipped += from - (changed ? done + KEPT : 0);
-      done = from;
-    }
-    to = copy(bytes, done, at, out, to);
-    to = write(out, to, step.point);
-    at += step.read;
-    done = at;
-    changed = true;
-    if (byte === EQUALS) quoted = at;
-  }
-  if (!changed) return 0;
-  const end = Math.min(bytes.length, done + KEPT);
-  sink.length = copy(bytes, done, end, out, to);
-  sink.separate();
-  return end - skipped;
-}
-
-function copy(from: Buffer, start: number, end: number, out: Buffer, to: number): number {
-  if (end - start > 64) {
-    from.copy(out, to, start, end);
-    return to + end - start;
-  }
-  let at = to;
-  for (let i = start; i < end; i += 1, at += 1) out[at] = from[i] as number;
-  return at;
-}
-
-/** `inQuoted`: the character before was quoted-printable. */
-function decode(bytes: Buffer, at: number, byte: number, inQuoted: boolean): boolean {
+/**
+ * Reads what is written at this place into `step`; false if nothing is. `inQuoted`: the character before was quoted-printable.
+ * `saysQuoted`: the text says or shows that it is.
+ */
+export function decodeAt(bytes: Buffer, at: number, inQuoted: boolean, saysQuoted: boolean): boolean {
+  const byte = bytes[at] as number;
+  if (BEGINS[byte] === 0 || CONTINUES[bytes[at + 1] ?? 0] === 0) return false;
   if (byte === BACKSLASH) return decodeBackslash(bytes, at);
   if (byte === PERCENT) return decodePercent(bytes, at);
   if (byte === AMPERSAND) return decodeEntity(bytes, at);
-  if (byte === EQUALS) return decodeQuoted(bytes, at, inQuoted);
+  if (byte === EQUALS) return decodeQuoted(bytes, at, inQuoted, saysQuoted);
   const seen = lookalike(bytes, at);
   return seen !== undefined && result(seen.read, seen.point);
 }
@@ -182,32 +131,30 @@ function decodeEntity(bytes: Buffer, at: number): boolean {
   return point !== undefined && point <= 0x10ffff && result(end + 1 - at, point);
 }
 
-/** `=41` is one only beside another, where it writes "=", or at a line's end: `x=41` is an assignment far more often. */
-function decodeQuoted(bytes: Buffer, at: number, inQuoted: boolean): boolean {
+/**
+ * `=41` is one only beside another, `=3D` only in a text that says or shows that it is quoted-printable: `x=41` is an
+ * assignment far more often.
+ */
+function decodeQuoted(bytes: Buffer, at: number, inQuoted: boolean, saysQuoted: boolean): boolean {
   const next = bytes[at + 1];
   if (next === 10) return result(2, -1);
   if (next === 13 && bytes[at + 2] === 10) return result(3, -1);
-  const value = hex(bytes, at + 1, 2);
+  const value = capitalHex(bytes, at + 1);
   if (value < 0) return false;
-  const follows =
-    bytes[at + 3] === EQUALS && (hex(bytes, at + 4, 2) >= 0 || bytes[at + 4] === 10 || bytes[at + 4] === 13);
-  return (inQuoted || follows || value === EQUALS) && result(3, value < 0x80 ? value : -2 - value);
+  const after = bytes[at + 4];
+  const follows = bytes[at + 3] === EQUALS && (capitalHex(bytes, at + 4) >= 0 || after === 10 || after === 13);
+  return (inQuoted || follows || (value === EQUALS && saysQuoted)) && result(3, value < 0x80 ? value : -2 - value);
+}
+
+/** Two digits of hex without small letters (RFC 2045 section 6.7), or -1. */
+function capitalHex(bytes: Buffer, at: number): number {
+  return (bytes[at] ?? 0) < 0x61 && (bytes[at + 1] ?? 0) < 0x61 ? hex(bytes, at, 2) : -1;
 }
 
 function result(read: number, point: number): boolean {
   step.read = read;
   step.point = point;
   return true;
-}
-
-/** -1: nothing. Below: a byte as it is. */
-function write(out: Buffer, to: number, point: number): number {
-  if (point === -1) return to;
-  if (point < 0x80) {
-    out[to] = point < -1 ? -2 - point : point;
-    return to + 1;
-  }
-  return to + out.write(String.fromCodePoint(point), to);
 }
 
 const HEX = new Int8Array(256).fill(-1);

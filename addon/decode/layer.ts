@@ -3,10 +3,10 @@
  * decoder at once, so layers are a chain and not a tree, and any nesting of decoders is found by walking it.
  */
 import type { Work } from './work.ts';
-import { unescape } from './escapes.ts';
 import { openCompressed } from './inflate.ts';
 import { decodeRuns } from './runs.ts';
 import { Sink } from './sink.ts';
+import { unescape } from './unescape.ts';
 import { narrow } from './utf16.ts';
 
 const GZIP = Buffer.of(0x1f, 0x8b, 8);

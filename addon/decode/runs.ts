@@ -3,7 +3,7 @@ import { byteClass, DIGITS, eachRun, LOWER, UPPER } from './span.ts';
 import type { Sink } from './sink.ts';
 
 /** A run shorter than this holds less than any credential. */
-const LEAST = 16;
+const LEAST = 15;
 /** Decoded bytes in a row that are text; what is found in random bytes by chance is much shorter or rare. */
 export const LEAST_TEXT = 8;
 /** From this length on a run may be one line of several. */
@@ -41,13 +41,32 @@ export function decodeRuns(bytes: Buffer, sink: Sink, onBinary: (decoded: Buffer
 
 type OnBinary = (decoded: Buffer) => void;
 
-/** A character more in front (a slash, a letter of what went before) shifts the rest: all four beginnings are tried. */
+/**
+ * A character more in front (a slash, a letter of what went before) shifts the rest: all four beginnings are tried. What comes
+ * after a long beginning is tried as the run itself begins: only a body holds so much, and there a quote or a comma is in front.
+ */
 function decodeBase64(run: Buffer, start: number, end: number, sink: Sink, onBinary: OnBinary): void {
-  for (let shift = 0; shift < 4; shift += 1) {
-    const size = unpackBase64(run, start + shift, end);
-    copyText(size, sink);
+  const shifted = Math.min(end, start + SHIFTED);
+  copyText(unpackBase64(run, start, end), sink);
+  for (let shift = 1; shift < 4; shift += 1) copyText(unpackBase64(run, start + shift, shifted), sink);
+  // Only at the beginning, or at that of a path's segment: what is compressed has no text to be found by.
+  for (let at = start; at < shifted; at += 1) {
+    if ((at > start && run[at - 1] !== SLASH) || !mayBeCompressed(run, at)) continue;
+    const size = unpackBase64(run, at, end);
     if (looksCompressed(size)) onBinary(Buffer.from(scratch.subarray(0, size)));
   }
+}
+
+/** Longer than any URL or header. */
+const SHIFTED = 128 * 1024;
+const SLASH = 0x2f;
+
+/** In base64 gzip begins with H4sI, zstd with KLUv, zlib with eJ, eA, eN or eF. */
+function mayBeCompressed(run: Buffer, at: number): boolean {
+  const [first, second] = [run[at], run[at + 1]];
+  if (first === 0x48) return second === 0x34 && run[at + 2] === 0x73;
+  if (first === 0x4b) return second === 0x4c && run[at + 2] === 0x55;
+  return first === 0x65 && (second === 0x4a || second === 0x41 || second === 0x4e || second === 0x46);
 }
 
 function decodeHex(run: Buffer, start: number, end: number, sink: Sink, onBinary: OnBinary): void {
@@ -68,6 +87,9 @@ function eachBase64(bytes: Buffer, onRun: (run: Buffer, start: number, end: numb
     if (lines.length === 0 && rest.length === 0) return onRun(bytes, first, last);
     const whole = Buffer.concat([...lines, bytes.subarray(lastStart, last), rest]);
     onRun(whole, 0, whole.length);
+    // What looks like a wrapped text may be two texts.
+    if (lines.length < 2) onRun(bytes, lastStart, last);
+    if (lines.length === 1) onRun(bytes, first, first + (lines[0]?.length ?? 0));
   };
   eachRun(bytes, BASE64_CLASS, LEAST, (start, end) => {
     if (first >= 0 && last - lastStart >= LINE && isLineBreak(bytes, last, start)) {
@@ -83,21 +105,21 @@ function eachBase64(bytes: Buffer, onRun: (run: Buffer, start: number, end: numb
   flush();
 }
 
+/** A line end, or the space that folding makes of it. */
 function isLineBreak(bytes: Buffer, from: number, to: number): boolean {
   if (to - from > 12 || to === from) return false;
-  let broken = false;
-  for (let i = from; i < to; i += 1) {
-    const byte = bytes[i];
-    if (byte === 10 || byte === 13) broken = true;
-    else if (byte !== 32 && byte !== 9) return false;
-  }
-  return broken;
+  for (let i = from; i < to; i += 1) if (!isBlank(bytes[i])) return false;
+  return true;
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 10 || byte === 13 || byte === 32 || byte === 9;
 }
 
 /** The last line of a wrapped text, too short for a run of its own. */
 function wrappedRest(bytes: Buffer, from: number): Buffer {
   let start = from;
-  while (start < bytes.length && start - from < 4 && (bytes[start] === 10 || bytes[start] === 13)) start += 1;
+  while (start < bytes.length && start - from < 12 && isBlank(bytes[start])) start += 1;
   let end = start;
   while (start > from && end < bytes.length && BASE64_CLASS[bytes[end] as number] === 1) end += 1;
   return bytes.subarray(start, end);
@@ -197,7 +219,7 @@ function copySpacedHex(run: Buffer, sink: Sink): void {
 function looksCompressed(size: number): boolean {
   const [a, b, c, d] = [scratch[0] ?? 0, scratch[1] ?? 0, scratch[2] ?? 0, scratch[3] ?? 0];
   return (
-    size > 16 &&
+    size > 8 &&
     ((a === 0x1f && b === 0x8b && c === 8) ||
       (a === 0x78 && ((a << 8) | b) % 31 === 0) ||
       (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd))

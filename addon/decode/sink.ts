@@ -1,8 +1,8 @@
 /** Bytes that grow: where decoders write what they found. */
 
-/** A line end stands between two texts that do not belong together, unless the reader would leave it out: no value reaches across it. */
-const LINE_END = 0x0a;
-/** For readers that leave line ends out and read across them. */
+/** A form feed stands between two texts that do not belong together: no value and no line of base64 goes on behind it. */
+const FORM_FEED = 0x0c;
+/** For readers that leave control characters out and read across them. */
 export const SPACE = 0x20;
 
 export class Sink {
@@ -10,7 +10,7 @@ export class Sink {
   #bytes: Buffer = Buffer.allocUnsafe(1024);
   length = 0;
 
-  constructor(separator = LINE_END) {
+  constructor(separator = FORM_FEED) {
     this.separator = separator;
   }
 

@@ -25,8 +25,7 @@ const OVERLAP = 32 * 1024;
 
 const matcher = new Matcher(RULES);
 
-export function detect(request: ScanRequest, own: readonly OwnCredential[]): Finding[] {
-  const work = new Work();
+export function detect(request: ScanRequest, own: readonly OwnCredential[], work = new Work()): Finding[] {
   const target = parseTarget(request.url);
   if (target.kind === 'invalid') return [{ kind: 'url', scanner: 'parser', reason: 'invalid URL' }];
   const inUrl = scanUrl(request, target, work);
@@ -39,7 +38,9 @@ export function detect(request: ScanRequest, own: readonly OwnCredential[]): Fin
 function scanUrl(request: ScanRequest, target: Target, work: Work): Finding[] {
   const destination = judgeDestination(target, request.url, request.privateAddress);
   if (destination) return [destination];
-  const text = `${withoutCarriers(request.url, hostOf(target))}\n${target.host.replaceAll('.', '')}`;
+  const url = withoutCarriers(request.url, hostOf(target));
+  const joined = target.host.replaceAll('.', ''); // a credential cut into labels
+  const text = [url, formSpaces(url), joined].join('\f');
   const secrets = scanText(Buffer.from(text, 'latin1'), { kind: 'url' }, work);
   if (secrets.length > 0) return secrets;
   const shape = judgeShape(target);
@@ -54,12 +55,23 @@ function scanBody(request: ScanRequest, target: Target, own: readonly OwnCredent
   const content = decodeContent(request.body, encodings, work);
   if (content.kind === 'unscannable') return [{ kind: 'unscannable', place, reason: content.reason }];
   const body = withoutOwnMembers(own, hostOf(target), target.path, content.body);
+  const isForm = request.fields.some(
+    ([name, value]) => name.toLowerCase() === 'content-type' && /urlencoded/i.test(value),
+  );
   for (let from = 0; from < body.length; from += PIECE) {
-    const found = scanText(body.subarray(from, from + PIECE + OVERLAP), place, work);
+    const piece = body.subarray(from, from + PIECE + OVERLAP);
+    const found = scanText(piece, place, work);
     if (found.length > 0) return found;
+    const spaced = isForm ? scanText(Buffer.from(formSpaces(piece.toString('latin1')), 'latin1'), place, work) : [];
+    if (spaced.length > 0) return spaced;
   }
-  // A body whose coding the header does not say, or says wrongly, is opened by its first bytes; see nextLayer.
+  // A body whose coding no header says is opened by its first bytes; see nextLayer.
   return [];
+}
+
+/** A form writes spaces as "+"; base64 in a form that is not quite one has a "+" of its own, so both are looked at. */
+function formSpaces(text: string): string {
+  return text.includes('+') ? text.replaceAll('+', ' ') : '';
 }
 
 /** All fields are looked at as one text; only if there is something in it, one by one to say where. */
@@ -69,11 +81,11 @@ function scanFields(request: ScanRequest, target: Target, own: readonly OwnCrede
     .map(([name, value]): Field => [name.toLowerCase(), value])
     .filter(([name, value]) => !isPerHop(name) && !isScanId(name, value) && !isOwnHeader(own, host, name, value))
     .map(([name, value]): Field => [name, valueWithoutCarriers(name, value, host)]);
-  const all = fields.map(([name, value]) => `${name}\n${value}`).join('\n');
+  const all = fields.map(([name, value]) => `${name}\f${value}`).join('\f');
   const found = scanText(Buffer.from(all, 'latin1'), { kind: 'header', name: '' }, work);
   if (found.length === 0) return [];
   const named = fields.flatMap(([name, value]) =>
-    scanText(Buffer.from(`${name}\n${value}`, 'latin1'), { kind: 'header', name }, new Work()),
+    scanText(Buffer.from(`${name}\f${value}`, 'latin1'), { kind: 'header', name }, new Work()),
   );
   return named.length > 0 ? named : found;
 }

@@ -18,5 +18,5 @@ export async function bury(
   deps: Pick<Deps, 'history' | 'now'>,
 ): Promise<void> {
   deps.history.save(session, await collect((role) => backend.find(session.slug, role)));
-  await backend.sweep(session.slug);
+  await backend.sweep(session);
 }

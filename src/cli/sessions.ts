@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { JournalLine, Outcome } from '../../contracts/exchange.ts';
 import type { Backend, SessionState } from '../backend.ts';
 import { collect } from '../collect.ts';
+import { visible } from '../describe.ts';
 import { UsageError } from '../errors.ts';
 import { LOGGED_ROLES, type LoggedRole, type SessionRecord } from '../history.ts';
 import { readJournal } from '../journal.ts';
@@ -40,7 +41,7 @@ export async function logs(slug: string, role: LoggedRole | undefined, deps: Dep
 export async function records(slug: string, options: { format: 'text' | 'json' }, deps: Deps): Promise<number> {
   const lines = readJournal((await recordOf(slug, deps)).journal);
   if (options.format === 'json') deps.io.print(`${JSON.stringify(lines, null, 2)}\n`);
-  else for (const line of lines) deps.io.print(describeLine(line));
+  else for (const line of lines) deps.io.print(`${visible(describeLine(line))}\n`);
   return 0;
 }
 
@@ -108,11 +109,11 @@ function describeLine(line: JournalLine): string {
   const place = `${line.host}:${line.port}`;
   switch (line.event) {
     case 'admitted':
-      return `${line.at}  ${line.id}  sent      ${line.method} ${line.scheme}://${place}${line.path} (${line.body_bytes} bytes of body)\n`;
+      return `${line.at}  ${line.id}  sent      ${line.method} ${line.scheme}://${place}${line.path} (${line.body_bytes} bytes of body)`;
     case 'closed':
-      return `${line.at}  ${line.id}  ${line.outcome.kind.padEnd(9)} ${line.method} ${line.scheme}://${place}: ${describeOutcome(line.outcome)}, ${line.sent_bytes} bytes out, ${line.received_bytes} in, ${Math.round(line.duration_ms)} ms\n`;
+      return `${line.at}  ${line.id}  ${line.outcome.kind.padEnd(9)} ${line.method} ${line.scheme}://${place}: ${describeOutcome(line.outcome)}, ${line.sent_bytes} bytes out, ${line.received_bytes} in, ${Math.round(line.duration_ms)} ms`;
     case 'repeated':
-      return `${line.at}  ${line.outcome.kind} ${line.count} times more: ${place}: ${describeOutcome(line.outcome)}\n`;
+      return `${line.at}  ${line.outcome.kind} ${line.count} times more: ${place}: ${describeOutcome(line.outcome)}`;
   }
 }
 

@@ -62,7 +62,7 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     deps.io.say(
       `${ended.lost.join(', ')} ended while the agent ran; from then on it had no way out. See: bottle logs ${slug}`,
     );
-  for (const line of summarize(readJournal(ended.journal), ended.lost.length > 0 ? 4 : 5)) say(line);
+  for (const line of summarize(readJournal(ended.journal), slug, ended.lost.length > 0 ? 4 : 5)) say(line);
   return ended.status;
 
   async function run(): Promise<Ended & { journal: string }> {
@@ -77,7 +77,9 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
         key: deps.random(32),
         terminal: deps.io.caller.terminal !== undefined,
         provisioners: PROVISIONERS,
-        progress: (line) => deps.io.progress(line),
+        progress: (line) => {
+          if (!options.quiet) deps.io.progress(line);
+        },
         say,
         checkMounts: () => checkMounts(loaded, deps),
       },
@@ -87,11 +89,21 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     say(`mitm ca fingerprint: ${session.fingerprint.slice(0, 16)}...`);
     try {
       const end = await session.attach(deps.io.caller, cancel.signal);
-      return { ...end, journal: await keep(session) };
+      return { ...end, journal: await keepOrSay(session) };
     } catch (error) {
       await keep(session).catch((problem: unknown) => debug('keep: %o', problem));
       throw error;
     }
+  }
+
+  /** A full disk costs the records, not the agent's own status. */
+  async function keepOrSay(session: Session): Promise<string> {
+    return keep(session).catch((error: unknown) => {
+      deps.io.say(
+        `the session's records could not be kept (${error instanceof Error ? error.message : String(error)})`,
+      );
+      return '';
+    });
   }
 
   async function keep(session: Session): Promise<string> {

@@ -1,4 +1,5 @@
 /** The one backend: a Docker engine, over its API. */
+import { isDeepStrictEqual } from 'node:util';
 import type Dockerode from 'dockerode';
 import type { ContainerSpec, ImageSpec, NetworkSpec, VolumeSpec } from '../../contracts/plan.ts';
 import type {
@@ -18,7 +19,7 @@ import { connect, type Environment } from './connect.ts';
 import { DockerContainer } from './container.ts';
 import { failure, reason, tolerate } from './failure.ts';
 import { ensureImage } from './images.ts';
-import { LABEL } from './labels.ts';
+import { LABEL, sessionOf } from './labels.ts';
 import { currentOwner } from './owner.ts';
 import { removeContainer, removeNetwork, removeVolume } from './remove.ts';
 import { readSessions } from './sessions.ts';
@@ -73,7 +74,16 @@ export class DockerBackend implements Backend {
   async createVolume(spec: VolumeSpec, session: SessionId, signal: AbortSignal): Promise<Volume> {
     signal.throwIfAborted();
     const docker = this.#docker;
-    await said(`volume cannot be created: ${spec.name}`, () => docker.createVolume(volumeOptions(spec, session)));
+    const { Labels } = await said(`volume cannot be created: ${spec.name}`, async () => {
+      await docker.createVolume(volumeOptions(spec, session));
+      return await docker.getVolume(spec.name).inspect();
+    });
+    // The engine hands out a volume that is there already as if it had been made.
+    if (!spec.keep && !belongs(Labels, session)) {
+      throw new BackendError(
+        `name is in use: ${session.slug} (another session has taken ${spec.name}). Choose another --name, or: bottle stop ${session.slug}`,
+      );
+    }
     return {
       name: spec.name,
       [Symbol.asyncDispose]: async () => {
@@ -101,18 +111,20 @@ export class DockerBackend implements Backend {
     });
   }
 
-  async sweep(slug: string): Promise<void> {
+  async sweep(session: SessionId): Promise<void> {
     const docker = this.#docker;
-    await said(`session cannot be cleaned up: ${slug}`, async () => {
-      const filters = { label: [`${LABEL.session}=${slug}`] };
+    await said(`session cannot be cleaned up: ${session.slug}`, async () => {
+      const filters = { label: [`${LABEL.session}=${session.slug}`] };
+      const ours = <T extends Labelled>(things: readonly T[] | null): T[] =>
+        (things ?? []).filter(({ Labels }) => belongs(Labels, session));
       // In this order: a network or volume goes only when nothing uses it any more.
-      const containers = await docker.listContainers({ all: true, filters });
+      const containers = ours(await docker.listContainers({ all: true, filters }));
       await all(containers.map(({ Id }) => removeContainer(docker.getContainer(Id))));
-      const networks = await docker.listNetworks({ filters });
-      const { Volumes } = await docker.listVolumes({ filters });
+      const networks = ours(await docker.listNetworks({ filters }));
+      const volumes = ours((await docker.listVolumes({ filters })).Volumes);
       await all([
         ...networks.map(({ Id }) => removeNetwork(docker.getNetwork(Id))),
-        ...(Volumes ?? []).map(({ Name }) => removeVolume(docker.getVolume(Name))),
+        ...volumes.map(({ Name }) => removeVolume(docker.getVolume(Name))),
       ]);
     });
   }
@@ -145,6 +157,15 @@ export class DockerBackend implements Backend {
     // Not as the sweep does it: a home that is in use stays so, and trying again only delays saying so.
     await said(`home cannot be removed: ${name}`, () => tolerate([404], () => this.#docker.getVolume(name).remove()));
   }
+}
+
+interface Labelled {
+  readonly Labels?: Readonly<Record<string, string>> | null | undefined;
+}
+
+/** A name is taken again and again, by one session after the other: what bears it may be of another one. */
+function belongs(labels: Labelled['Labels'], session: SessionId): boolean {
+  return isDeepStrictEqual(sessionOf(labels ?? {}), session);
 }
 
 async function said<T>(what: string, action: () => Promise<T>): Promise<T> {

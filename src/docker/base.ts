@@ -64,6 +64,7 @@ async function make(docker: Dockerode, reference: string, { progress, signal }: 
     encoding: 'buffer',
     buffer: false,
     stdin: 'ignore',
+    forceKillAfterDelay: 30_000, // it has a half-made root to take away
     cancelSignal: AbortSignal.any([signal, stop.signal]),
   });
   let last = '';
@@ -78,6 +79,7 @@ async function make(docker: Dockerode, reference: string, { progress, signal }: 
     await docker.getImage(image).tag({ repo, tag });
   } catch (error) {
     stop.abort();
+    await script.catch(() => undefined); // it takes away what it has made so far
     signal.throwIfAborted();
     throw new BackendError(
       `base image cannot be made: ${reference} (${last || reason(error)}). ` +

@@ -18,9 +18,10 @@ export async function readSessions(docker: Dockerode, me: Owner): Promise<Sessio
   const note = (labels: Record<string, string> | undefined, part?: Part): void => {
     const session = sessionOf(labels ?? {});
     if (session === undefined) return;
-    const entry = found.get(session.slug) ?? { session, parts: [] };
+    const key = JSON.stringify(session);
+    const entry = found.get(key) ?? { session, parts: [] };
     if (part !== undefined) entry.parts.push(part);
-    found.set(session.slug, entry);
+    found.set(key, entry);
   };
   for (const { Labels, Names, State } of containers) {
     const name = (Names[0] ?? '').replace(/^\//, '');

@@ -10,6 +10,7 @@ import { PassThrough } from 'node:stream';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
+import { sessionLabels } from '../../src/docker/labels.ts';
 import { BackendError } from '../../src/errors.ts';
 import { Lab, sh, tcp } from './support/lab.ts';
 import { engine } from './support/world.ts';
@@ -213,8 +214,8 @@ suite('backend', { skip: typeof found === 'string' && found }, () => {
           mounts: [{ kind: 'volume', source: home, target: '/home', read_only: false }],
         });
         await container.start(signal);
-        await Promise.all([backend.sweep(session.slug), backend.sweep(session.slug)]);
-        await backend.sweep(session.slug);
+        await Promise.all([backend.sweep(session), backend.sweep(session)]);
+        await backend.sweep(session);
         const filters = { label: [`bottle.session=${session.slug}`] };
         assert.deepEqual(await docker.listContainers({ all: true, filters }), []);
         assert.deepEqual(await docker.listNetworks({ filters }), []);
@@ -255,7 +256,7 @@ suite('backend', { skip: typeof found === 'string' && found }, () => {
   async function squat(here: Lab): Promise<BlockList> {
     for (const quarter of ['10.213.0.0', '10.213.64.0', '10.213.128.0', '10.213.192.0']) {
       const IPAM = { Driver: 'default', Config: [{ Subnet: `${quarter}/18` }] };
-      const Labels = { 'bottle.session': here.session.slug };
+      const Labels = sessionLabels(here.session, 'egress');
       const made = await docker.createNetwork({ Name: here.name('squatter'), IPAM, Labels }).catch(() => undefined);
       const taken = new BlockList();
       taken.addSubnet(quarter, 18);

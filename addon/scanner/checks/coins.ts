@@ -38,7 +38,7 @@ export function isBech32(text: string): boolean {
   const lower = text.toLowerCase();
   if (text !== lower && text !== text.toUpperCase()) return false;
   const split = lower.lastIndexOf('1');
-  const values = [...lower.slice(split + 1)].map((character) => BECH32.indexOf(character));
+  const values = Array.from(lower.slice(split + 1)).map((character) => BECH32.indexOf(character));
   if (split < 1 || values.length < 6 || values.includes(-1)) return false;
   const sum = polymod([...expand(lower.slice(0, split)), ...values]);
   return sum === 1 || sum === 0x2bc830a3;
@@ -52,7 +52,7 @@ export function bech32(prefix: string, values: readonly number[]): string {
 }
 
 function expand(prefix: string): number[] {
-  const codes = [...prefix].map((character) => character.charCodeAt(0));
+  const codes = Array.from(prefix).map((character) => character.charCodeAt(0));
   return [...codes.map((code) => code >> 5), 0, ...codes.map((code) => code & 31)];
 }
 

@@ -80,7 +80,7 @@ export function isSpanishId(text: string): boolean {
 
 /** Two check digits of the Brazilian CPF. */
 export function isCpf(text: string): boolean {
-  const digits = [...text.replace(/\D/g, '')].map(Number);
+  const digits = Array.from(text.replace(/\D/g, '')).map(Number);
   if (digits.length !== 11 || new Set(digits).size === 1) return false;
   const check = (count: number) => {
     const sum = digits.slice(0, count).reduce((total, digit, i) => total + digit * (count + 1 - i), 0);
@@ -91,7 +91,7 @@ export function isCpf(text: string): boolean {
 
 /** British National Health Service number: modulus 11, written in threes. */
 export function isNhsNumber(text: string): boolean {
-  const digits = [...text.replace(/ /g, '')].map(Number);
+  const digits = Array.from(text.replace(/ /g, '')).map(Number);
   const sum = digits.slice(0, 9).reduce((total, digit, i) => total + digit * (10 - i), 0);
   const check = (11 - (sum % 11)) % 11;
   return check !== 10 && check === digits[9] && new Set(digits).size > 2;

@@ -34,8 +34,8 @@ export const AI_RULES: readonly Rule[] = [
     issuer: 'OpenAI',
     severity: 'critical',
     trigger: exact('T3BlbkFJ'), // "OpenAI" in base64 stands in the middle of every key of this kind
-    back: 100,
-    pattern: /(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,80}T3BlbkFJ[A-Za-z0-9_-]{16,80}/,
+    pattern: /T3BlbkFJ[A-Za-z0-9_-]{16,80}/,
+    check: (_match, before) => /(?:^|[^A-Za-z0-9])sk-[A-Za-z0-9_-]{16,60}$/.test(before),
     edge: 'none',
     examples: [`sk-${made(20)}T3Blbk${'FJ'}${made(20)}`],
     lookalikes: ['T3BlbkFJ', `${made(20)}T3BlbkFJ${made(20)}`],

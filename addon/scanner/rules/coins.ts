@@ -58,7 +58,7 @@ export const COIN_RULES: readonly Rule[] = [
     trigger: exact('bc1q', 'bc1p', 'ltc1q'),
     pattern: /(?:bc1[qp]|ltc1q)[ac-hj-np-z02-9]{38,58}(?![A-Za-z0-9])/,
     check: (match) => isBech32(match[0]),
-    examples: [bech32('bc', [0, ...[...made(32, HEX)].map((digit) => Number.parseInt(digit, 16))])],
+    examples: [bech32('bc', [0, ...Array.from(made(32, HEX)).map((digit) => Number.parseInt(digit, 16))])],
     lookalikes: [`bc1q${'c'.repeat(38)}`, 'bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdx'],
   },
   {
@@ -82,7 +82,7 @@ export const COIN_RULES: readonly Rule[] = [
     examples: [
       bech32(
         'nsec',
-        [...made(52, HEX)].map((digit) => Number.parseInt(digit, 16)),
+        Array.from(made(52, HEX)).map((digit) => Number.parseInt(digit, 16)),
       ),
     ],
     lookalikes: [`nsec1${'q'.repeat(58)}`],

@@ -1,6 +1,6 @@
 /** Private keys and tokens of formats that no single issuer has. */
 import { bech32 } from '../checks/coins.ts';
-import { isJwtHeader } from '../checks/tokens.ts';
+import { beginsWithKey, isJwtHeader } from '../checks/tokens.ts';
 import { BASE62, exact, HEX, made, type Rule } from './rule.ts';
 
 export const KEY_RULES: readonly Rule[] = [
@@ -12,7 +12,8 @@ export const KEY_RULES: readonly Rule[] = [
     edge: 'none',
     // Some key must follow: the header alone stands in every manual and in much code. Line ends may be written as \n.
     pattern:
-      /-----BEGIN(?:\s{1,3}(?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP|SSH2 ENCRYPTED))?\s{1,3}PRIVATE\s{1,3}KEY(?:\s{1,3}BLOCK)?-----(?:\\[nr]|[\s"'+,;>|-]){0,24}(?:[A-Za-z-]{4,20}: ?[^\r\n\\]{1,100}(?:\\[nr]|\s){1,8}){0,4}(?:\\[nr]|[\s"'+]){0,8}[A-Za-z0-9+/=]{16}/,
+      /-----BEGIN(?: (?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP|SSH2 ENCRYPTED))? PRIVATE KEY(?: BLOCK)?-----([^]{0,400})/,
+    check: (match) => beginsWithKey(match[1] ?? ''),
     reach: 600,
     examples: [
       `-----BEGIN RSA ${'PRIVATE'} KEY-----\nMIIE${made(60)}\n`,
@@ -43,7 +44,7 @@ export const KEY_RULES: readonly Rule[] = [
     examples: [
       bech32(
         'age-secret-key-',
-        [...made(52, HEX)].map((digit) => Number.parseInt(digit, 16)),
+        Array.from(made(52, HEX)).map((digit) => Number.parseInt(digit, 16)),
       ).toUpperCase(),
     ],
     lookalikes: ['AGE-SECRET-KEY-1', 'AGE-PLUGIN-YUBIKEY'],
@@ -53,8 +54,9 @@ export const KEY_RULES: readonly Rule[] = [
     issuer: 'RFC 7519',
     severity: 'high',
     trigger: exact('eyJ', 'ewog', 'ewoJ'),
-    reach: 4096,
-    pattern: /(e[yw][A-Za-z0-9_=-]{14,2048})\.[A-Za-z0-9_=-]{8,}\.[A-Za-z0-9_=-]{8,}/,
+    // The signature may lie beyond the reach; the header says enough.
+    reach: 2048,
+    pattern: /(e[yw][A-Za-z0-9_=-]{14,1024})\.[A-Za-z0-9_=-]{8,}(?:\.[A-Za-z0-9_=-]{8,}|$)/,
     check: (match) => isJwtHeader(match[1] ?? ''),
     examples: [
       `${Buffer.from('{"alg":"HS256","typ":"JWT"}').toString('base64url')}.${Buffer.from('{"sub":"1234567890"}').toString('base64url')}.${made(43)}`,
@@ -81,7 +83,7 @@ export const KEY_RULES: readonly Rule[] = [
     issuer: 'WireGuard',
     severity: 'critical',
     trigger: exact('PrivateKey', 'PresharedKey'),
-    pattern: /(?:PrivateKey|PresharedKey) {0,4}= {0,4}(?=[A-Za-z+/]{0,42}[0-9])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])/,
+    pattern: /(?:PrivateKey|PresharedKey) {0,4}= {0,4}(?=[A-Za-z+/]{0,42}[0-9])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+=])/,
     examples: [`PrivateKey = ${made(42, BASE62)}E=`],
     lookalikes: ['PrivateKey = <key>', 'PrivateKey=crypto.generateKeyPairSync'],
   },
@@ -91,9 +93,9 @@ export const KEY_RULES: readonly Rule[] = [
     severity: 'critical',
     trigger: exact('"kty"', '"d"'),
     edge: 'none',
-    reach: 1200,
+    reach: 900,
     pattern:
-      /"kty"\s{0,4}:\s{0,4}"(?:RSA|EC|OKP)"(?=[^{}]{0,800}?"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40})|"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40,700}"(?=[^{}]{0,400}?"kty")/,
+      /"kty"\s{0,4}:\s{0,4}"(?:RSA|EC|OKP)"(?=[^{}]{0,600}?"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40})|"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40,700}"(?=[^{}]{0,400}?"kty")/,
     examples: [
       `{"kty":"OKP","crv":"Ed25519","x":"${made(43)}","d":"${made(43)}"}`,
       `{"d":"${made(43)}","crv":"P-256","kty":"EC"}`,
@@ -106,8 +108,8 @@ export const KEY_RULES: readonly Rule[] = [
     severity: 'high',
     trigger: exact(':$6$', ':$5$', ':$y$', ':$2y$', ':$2b$', ':$apr1$', ':$1$'),
     edge: 'none',
-    back: 32,
-    pattern: /[A-Za-z_][\w.-]{0,31}:\$(?:6|5|1|apr1|y|2[yb])\$[A-Za-z0-9./$=,]{22,}/,
+    pattern: /:\$(?:6|5|1|apr1|y|2[yb])\$[A-Za-z0-9./$=,]{22,}/,
+    check: (_match, before) => /[A-Za-z_][\w.-]{0,31}$/.test(before),
     examples: [`root:$6$${made(16)}$${made(86)}:19000:0:99999:7:::`],
     lookalikes: ['root:*:19000:0', 'root:$6$salt$hash'],
   },

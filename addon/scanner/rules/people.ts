@@ -18,7 +18,7 @@ export const PEOPLE_RULES: readonly Rule[] = [
     severity: 'medium',
     trigger: digits,
     // Not a row of a table of four-digit numbers.
-    pattern: /(?<![\w.+/=-]|[0-9A-Fa-f]{4} )\d{4}(?:[ -]?\d){9,15}(?![\w+/=-]|\.\d| [0-9A-Fa-f]{4}(?![0-9A-Za-z]))/,
+    pattern: /(?<![\w.+-]|[0-9A-Fa-f]{4} )\d{4}(?:[ -]?\d){9,15}(?![\w+-]|\.\d| [0-9A-Fa-f]{4}(?![0-9A-Za-z]))/,
     check: (match) => isCardNumber(match[0]),
     examples: ['4242 4242 4242 4242', '5555-5555-5555-4444', '378282246310005', '4111111111111111'],
     lookalikes: [
@@ -35,7 +35,7 @@ export const PEOPLE_RULES: readonly Rule[] = [
     severity: 'medium',
     trigger: digits,
     back: 20,
-    pattern: /(?<![\w+/=-])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}/,
+    pattern: /(?<![\w+-])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}/,
     check: (match) => beginsWithIban(match[0]),
     examples: ['DE89 3704 0044 0532 0130 00', 'GB29NWBK60161331926819', 'FR1420041010050500013M02606'],
     lookalikes: ['DE88 3704 0044 0532 0130 00', 'XX89370400440532013000'],
@@ -45,7 +45,7 @@ export const PEOPLE_RULES: readonly Rule[] = [
     issuer: 'US Social Security Administration',
     severity: 'low',
     trigger: digits,
-    pattern: /(?<![\w.+/=-])\d{3}-\d{2}-\d{4}(?![\w.+/=-])/,
+    pattern: /(?<![\w.+-])\d{3}-\d{2}-\d{4}(?![\w+-]|\.\d)/,
     check: (match) => isSocialSecurityNumber(match[0]),
     examples: ['512-47-8391', '123-45-6789'],
     lookalikes: [

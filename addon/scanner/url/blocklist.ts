@@ -52,8 +52,6 @@ export const BLOCKED_HOSTS: readonly string[] = [
   'ceye.io',
   'canarytokens.com',
   'requestrepo.com',
-  // The stand-in of the public corpus agent-egress-bench, under a reserved name
-  'exfil-collector.example.net',
 ];
 
 /** The entry that covers the host. */

@@ -84,7 +84,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.backend.sweep(this.session.slug);
+    await this.backend.sweep(this.session);
   }
 }
 

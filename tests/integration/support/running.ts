@@ -10,7 +10,7 @@ const UP = 'up';
 export interface RunningOptions {
   readonly manifest?: string;
   /** What the agent does once it has said that it is up; by default it waits for the end of its input. */
-  readonly then?: string;
+  readonly does?: string;
   readonly flags?: readonly string[];
   readonly env?: Record<string, string>;
   readonly cwd?: string;
@@ -57,7 +57,7 @@ export class Running implements AsyncDisposable {
   /** Begins a session, and does not wait for anything. */
   static begin(world: World, slug: string, options: RunningOptions = {}): Running {
     const file = options.file === false ? [] : ['-f', options.manifest ?? world.manifest()];
-    const script = `echo ${UP}; ${options.then ?? 'exec cat'}`;
+    const script = `echo ${UP}; ${options.does ?? 'exec cat'}`;
     const flags = ['--trust', '--name', slug, ...(options.flags ?? [])];
     return new Running(world, slug, ['start', ...file, ...flags, '--', 'sh', '-c', script], options);
   }
@@ -105,6 +105,7 @@ export class Running implements AsyncDisposable {
       if (!this.#over) this.child.kill('SIGKILL');
       await this.ended;
     }
-    await this.backend.sweep(this.slug);
+    const sessions = await this.backend.sessions();
+    for (const { session } of sessions) if (session.slug === this.slug) await this.backend.sweep(session);
   }
 }

@@ -46,6 +46,15 @@ suite('what is kept of a session', () => {
     assert.deepEqual(history.find('a'), record('new'));
   });
 
+  test('is not lost when it is saved again from containers that are gone', () => {
+    using folder = makeFolder();
+    const history = historyIn(folder.path);
+    const session = { slug: 'a', started: started('01-02') };
+    history.save(session, record('one'));
+    history.save(session, { journal: '', logs: { bump: [], scanner: ['late'], gate: [] } });
+    assert.deepEqual(history.find('a'), { ...record('one'), logs: { ...record('one').logs, scanner: ['late'] } });
+  });
+
   test('is not that of a session whose name ends in the same way', () => {
     using folder = makeFolder();
     const history = historyIn(folder.path);

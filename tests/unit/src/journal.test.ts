@@ -90,20 +90,23 @@ suite('what was refused is said', () => {
       ],
     ],
   ];
-  for (const [title, lines, said] of rows) test(title, () => assert.deepEqual(summarize(lines), said));
+  for (const [title, lines, said] of rows)
+    test(title, () =>
+      assert.deepEqual(summarize(lines, 'x'), said.length === 0 ? [] : [...said, 'each request: bottle records x']),
+    );
 
   const refusals = (count: number) =>
     Array.from({ length: count }, (_, index) => closed({ outcome: denied, host: `h${index}.example` }));
 
-  test('in five lines, where there are five kinds', () => assert.equal(summarize(refusals(5)).length, 5));
+  test('in five lines, where there are five kinds', () => assert.equal(summarize(refusals(5), 'x').length, 5));
 
   test('in five lines, where there are more: the last says how many more', () => {
-    const said = summarize(refusals(12));
+    const said = summarize(refusals(12), 'x');
     assert.equal(said.length, 5);
-    assert.equal(said.at(-1), 'and 8 more kinds of refusal: see "bottle records"');
+    assert.equal(said.at(-1), 'and 8 more kinds of refusal: bottle records x');
   });
 
-  test('in fewer lines, where fewer are left', () => assert.equal(summarize(refusals(12), 4).length, 4));
+  test('in fewer lines, where fewer are left', () => assert.equal(summarize(refusals(12), 'x', 4).length, 4));
 
   test('in at most five lines, each of them one line, whatever happened', () => {
     const outcome: fc.Arbitrary<Outcome> = fc.oneof(
@@ -117,7 +120,7 @@ suite('what was refused is said', () => {
     );
     fc.assert(
       fc.property(fc.array(line, { maxLength: 30 }), (lines) => {
-        const said = summarize(lines);
+        const said = summarize(lines, 'x');
         assert.ok(said.length <= 5);
         for (const text of said) assert.doesNotMatch(text, /\n|\{\}/);
       }),
@@ -127,7 +130,7 @@ suite('what was refused is said', () => {
   test('with a line that is a rule, and covers what was denied', () => {
     fc.assert(
       fc.property(hosts, fc.integer({ min: 1, max: 65_535 }), (host, port) => {
-        const [said = ''] = summarize([closed({ outcome: denied, host: host.text, port })]);
+        const [said = ''] = summarize([closed({ outcome: denied, host: host.text, port })], 'x');
         const [text]: unknown[] = JSON.parse(/egress\.allow: (\[.*\])$/.exec(said)?.[1] ?? '[]');
         const rule = parseRule(String(text));
         assert.ok(!('kind' in rule), `${String(text)} is no rule`);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
+import { BUNDLE_FILE } from '../../../contracts/variables.ts';
 import { BackendError, BottleError, Cancelled, LaunchError } from '../../../src/errors.ts';
 import { launch } from '../../../src/launch.ts';
 import { FakeBackend, type Script } from '../support/backend.ts';
-import { hang, makeInput, settle } from '../support/launching.ts';
+import { hang, makeInput, SESSION, settle } from '../support/launching.ts';
 import { fullPlan } from '../support/plans.ts';
 
 const never = new AbortController().signal;
@@ -34,6 +35,8 @@ function assertNothingLeft(backend: FakeBackend): void {
   assert.deepEqual([...backend.alive], []);
   assert.equal(backend.calls.at(-1), 'sweep demo', 'the sweep is the last thing');
   assert.equal(backend.called(/^sweep/).length, 1);
+  for (const { name, connections } of backend.past.values())
+    assert.ok(connections <= 0, `${name}: a connection is open, and would keep the program alive`);
 }
 
 /** How a call can fail. */
@@ -160,6 +163,46 @@ suite('a launch that was interrupted', () => {
     };
     const { error } = await attempt(script, cancel.signal);
     assert.ok(error instanceof Cancelled);
+  });
+});
+
+test('where a mount has gone, that is said, and not what came of it', async () => {
+  const backend = new FakeBackend({ files: { [BUNDLE_FILE]: undefined } });
+  const checkMounts = () => {
+    throw new LaunchError('mounts', 'gone');
+  };
+  const launching = launch(fullPlan(), backend, makeInput({ secrets, checkMounts }), never);
+  await assert.rejects(launching, /^LaunchError: mounts: gone$/);
+  assertNothingLeft(backend);
+});
+
+suite('of two launches with one name', () => {
+  test('one gets it, whatever the order, and the other leaves it alone', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(4), { minLength: 1, maxLength: 40 }), async (turns) => {
+        const backend = new FakeBackend({ turns: (n) => turns[n % turns.length] ?? 0 });
+        const [one, other] = ['2026-01-01', '2026-01-02'].map((day) =>
+          launch(
+            fullPlan(),
+            backend,
+            makeInput({ secrets, session: { ...SESSION, started: `${day}T00:00:00.000Z` } }),
+            never,
+          ),
+        );
+        const ends = await Promise.allSettled([one, other]);
+        const [winner, ...more] = ends.flatMap((end) => (end.status === 'fulfilled' && end.value ? [end.value] : []));
+        assert.ok(winner && more.length === 0, 'one stands');
+        assert.equal(new Set(backend.alive.values()).size, 1, 'of the other, nothing is left');
+        assert.deepEqual(
+          [...backend.containers.values()].map(({ state }) => state).toSorted(),
+          ['created', 'ended', 'running', 'running', 'running'],
+          'the one that stands is whole',
+        );
+        await winner[Symbol.asyncDispose]();
+        assert.deepEqual([...backend.alive], []);
+      }),
+      { numRuns: 60 },
+    );
   });
 });
 

@@ -60,6 +60,16 @@ suite('a mount is refused that', () => {
     assert.ok(server.listening && found.kind === 'invalid');
   });
 
+  test('is what the engine’s socket really is, where that is a link', () => {
+    using folder = makeFolder();
+    const real = folder.write('engine/real.sock', '');
+    const link = folder.link('docker.sock', real);
+    for (const path of [real, folder.at('engine')]) {
+      const found = resolveMountSource(path, `${folder.path}-state`, { DOCKER_HOST: `unix://${link}` });
+      assert.ok(found.kind === 'invalid', path);
+    }
+  });
+
   test("holds bottle's own records, which are not there yet", () => {
     using folder = makeFolder();
     const found = resolveMountSource(folder.path, folder.at('state/bottle'), {});

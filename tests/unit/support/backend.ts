@@ -138,14 +138,14 @@ export class FakeBackend implements Backend {
     return container;
   }
 
-  async sweep(slug: string): Promise<void> {
-    await this.call(`sweep ${slug}`, () => {
+  async sweep(session: SessionId): Promise<void> {
+    await this.call(`sweep ${session.slug}`, () => {
       for (const [name, owner] of this.alive) {
-        if (owner !== slug) continue;
+        if (owner !== ownerOf(session)) continue;
         if (name.startsWith('container ')) this.containers.get(name.slice('container '.length))?.remove();
         this.forget(name);
       }
-      const index = this.sessionList.findIndex(({ session }) => session.slug === slug);
+      const index = this.sessionList.findIndex(({ session: one }) => ownerOf(one) === ownerOf(session));
       if (index >= 0) this.sessionList.splice(index, 1);
     });
   }
@@ -201,9 +201,9 @@ export class FakeBackend implements Backend {
     if (kind === 'container') this.containers.delete(name);
   }
 
-  #add(thing: string, { slug }: SessionId): void {
+  #add(thing: string, session: SessionId): void {
     if (this.alive.has(thing)) throw new BackendError(`${thing} exists already`);
-    this.alive.set(thing, slug);
+    this.alive.set(thing, ownerOf(session));
   }
 
   #refuseInUse(thing: string): void {
@@ -221,6 +221,11 @@ export class FakeBackend implements Backend {
       text === undefined ? [] : [[path, text]],
     );
   }
+}
+
+/** A name may be had by several, one after the other. */
+export function ownerOf({ slug, started }: SessionId): string {
+  return `${slug} ${started}`;
 }
 
 export const PASSWD = 'root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/bash\n';

@@ -19,6 +19,8 @@ export class FakeContainer implements Container {
   log: string[] = [];
   state: 'created' | 'running' | 'ended' | 'gone' = 'created';
   attachedTo: 'nothing' | 'lifeline' | 'streams' | 'terminal' = 'nothing';
+  /** Connections to it that nobody has closed. */
+  connections = 0;
   readonly #backend: FakeBackend;
   readonly #end = Promise.withResolvers<number>();
   readonly #started = Promise.withResolvers<void>();
@@ -51,21 +53,26 @@ export class FakeContainer implements Container {
     this.#end.resolve(status);
   }
 
-  lifeline(): Promise<Lifeline> {
-    return this.#call('lifeline', () => {
+  async lifeline(): Promise<Lifeline> {
+    const lifeline = await this.#call('lifeline', (): Lifeline => {
       if (this.state !== 'created') throw new BackendError(`${this.name} runs: too late to attach`);
       this.attachedTo = 'lifeline';
       return {
         write: (line: string) => {
           if (this.state !== 'gone') this.input.push(line);
         },
-        [Symbol.dispose]: () => this.exit(0),
+        [Symbol.dispose]: () => {
+          this.connections -= 1;
+          this.exit(0);
+        },
       };
     });
+    this.connections += 1; // one whose answer is lost is the engine's to close
+    return lifeline;
   }
 
-  attach(terminal: boolean): Promise<Attachment> {
-    return this.#call('attach', () => {
+  async attach(terminal: boolean): Promise<Attachment> {
+    const attachment = await this.#call('attach', (): Attachment => {
       if (this.state !== 'created') throw new BackendError(`${this.name} runs: too late to attach`);
       this.attachedTo = terminal ? 'terminal' : 'streams';
       return {
@@ -74,9 +81,11 @@ export class FakeContainer implements Container {
           await this.#end.promise;
         },
         resize: async (columns, rows) => void this.sizes.push([columns, rows]),
-        [Symbol.dispose]: () => {},
+        [Symbol.dispose]: () => void (this.connections -= 1),
       };
     });
+    this.connections += 1;
+    return attachment;
   }
 
   async readyLine(_timeoutMs: number, signal: AbortSignal): Promise<string> {

@@ -92,8 +92,14 @@ const LAUNCHER: Row[] = [
     why: 'it prints the schema of a manifest, and needs no engine',
   },
   {
+    files: ['src/cli/io.ts'],
+    may: ['src/{describe,errors}.ts', 'node:child_process', 'node:readline/promises'],
+    types: ['src/cli/deps.ts', 'src/session.ts'],
+    why: 'the streams, the terminal (which needs stty) and the signals of the process, and no command',
+  },
+  {
     files: ['src/cli/*'],
-    not: ['src/cli/program.ts', 'src/cli/manifest.ts'],
+    not: ['src/cli/io.ts', 'src/cli/program.ts', 'src/cli/manifest.ts'],
     may: [
       'contracts/*',
       'src/cli/*',

@@ -3,6 +3,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { mock, suite, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { SessionState } from '../../../../src/backend.ts';
+import { ownerOf } from '../../support/backend.ts';
 import type { FakeContainer } from '../../support/container.ts';
 import { NOW, makeWorld, type World, type WorldOptions } from '../../support/deps.ts';
 import { admitted, closed, repeated } from '../../support/journal.ts';
@@ -15,17 +16,18 @@ const ROLES = ['agent', 'gate', 'scanner', 'bump'] as const;
 
 /** Puts a session with all its containers on the engine. */
 function put(world: World, slug: string, state: SessionState['state'] = 'running'): Map<string, FakeContainer> {
+  const session = { ...SESSION, slug, started: STARTED };
   const made = new Map<string, FakeContainer>();
   for (const role of ROLES) {
     const container = world.backend.adopt(bound(slug, role));
-    world.backend.alive.set(`container ${container.name}`, slug);
+    world.backend.alive.set(`container ${container.name}`, ownerOf(session));
     container.state = state === 'dead' ? 'ended' : 'running';
     container.log = [`${role} of ${slug}`];
     made.set(role, container);
   }
   made.get('bump')?.files.set(JOURNAL, `${JSON.stringify(closed({ id: slug }))}\n`);
   world.backend.sessionList.push({
-    session: { ...SESSION, slug, started: STARTED },
+    session,
     state,
     containers: [...made.values()].map(({ name, spec, state: now }) => ({
       name,
@@ -57,7 +59,7 @@ suite('every command that uses the engine', () => {
       put(world, 'theirs', 'foreign');
       put(world, 'young', 'starting');
       await world.run(...args);
-      const left = new Set(world.backend.alive.values());
+      const left = new Set([...world.backend.alive.values()].map((owner) => owner.split(' ')[0]));
       assert.ok(!left.has('gone'));
       assert.ok(left.has('theirs') && left.has('young') && left.has('other'));
       assert.deepEqual(world.deps.history.find('gone'), {
@@ -198,6 +200,16 @@ suite('bottle records', () => {
       /denied 3 times more: api\.example:443: no rule$/,
     ].entries())
       assert.match(printed[index] ?? '', expected);
+  });
+
+  test('prints nothing that moves the cursor, whatever an agent has asked for', async () => {
+    using world = makeWorld();
+    const hostile = admitted({ path: '/\u001b[2J\u009b1A\r\nforged \u202e' });
+    put(world, 'one')
+      .get('bump')
+      ?.files.set(JOURNAL, `${JSON.stringify(hostile)}\n`);
+    await world.run('records', 'one');
+    assert.match(world.printed(), /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+\n$/u);
   });
 
   test('prints the journal as JSON', async () => {

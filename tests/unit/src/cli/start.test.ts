@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { planSchema } from '../../../../contracts/plan.ts';
 import { BackendError, Cancelled } from '../../../../src/errors.ts';
@@ -130,10 +131,18 @@ suite('after the agent', () => {
     assert.match(world.said.at(-1) ?? '', /fingerprint/);
   });
 
+  test('records that cannot be kept are said, and the status is still the agent’s own', async () => {
+    using world = makeWorld(journal([], 7));
+    mkdirSync(world.deps.state, { recursive: true });
+    writeFileSync(join(world.deps.state, 'sessions'), 'a file where the folder would be');
+    assert.equal(await world.run('start'), 7);
+    assert.match(world.said.join('\n'), /records could not be kept \(E/);
+  });
+
   test('the line that would allow it is said', async () => {
     using world = makeWorld(journal([denied('example.com')]));
     await world.run('start');
-    assert.equal(world.said.at(-1), 'denied once: example.com; to allow it: egress.allow: ["example.com"]');
+    assert.equal(world.said.at(-2), 'denied once: example.com; to allow it: egress.allow: ["example.com"]');
   });
 
   test('at most five lines are said, also where the sidecar was lost', async () => {
@@ -293,17 +302,24 @@ suite('a name', () => {
   });
 });
 
-test('a mount that is exchanged between the confirmation and the start ends the launch', async () => {
-  using world: World = makeWorld({
-    before: (call) => {
-      if (call.startsWith('put')) {
-        world.folder.folder('elsewhere');
-        world.folder.move('home/work/project', 'home/work/moved');
-        world.folder.link('home/work/project', world.folder.at('elsewhere'));
-      }
-    },
-  });
-  await assert.rejects(world.run('start'), { code: 'BOTTLE_LAUNCH', message: /mounts: .*was exchanged/ });
-  assert.deepEqual(world.backend.called(/^start .*-agent/), []);
-  assert.deepEqual([...world.backend.alive], []);
+suite('a mount that is exchanged between the confirmation and the start ends the launch', () => {
+  const exchanges: [title: string, put: (world: World) => void][] = [
+    ['for a link', ({ folder }) => void folder.link('home/work/project', folder.folder('elsewhere'))],
+    ['for another folder', ({ folder }) => void folder.folder('home/work/project')],
+    ['for nothing', () => {}],
+  ];
+  for (const [title, put] of exchanges) {
+    test(title, async () => {
+      using world: World = makeWorld({
+        before: (call) => {
+          if (!call.startsWith('put')) return;
+          world.folder.move('home/work/project', 'home/work/moved');
+          put(world);
+        },
+      });
+      await assert.rejects(world.run('start'), { code: 'BOTTLE_LAUNCH', message: /^mounts: .*(exchanged|not exist)/ });
+      assert.deepEqual(world.backend.called(/^start .*-agent/), []);
+      assert.deepEqual([...world.backend.alive], []);
+    });
+  }
 });

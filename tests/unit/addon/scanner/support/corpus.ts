@@ -17,6 +17,12 @@ export interface CorpusCase {
   };
 }
 
+/** Cases of `block` that pass, each with its reason; see docs/detection.md. */
+export const DECIDED_OTHERWISE: Readonly<Record<string, string>> = {
+  'url-domain-blocklist-001':
+    'a made-up host that the case asks each user to put on a list; here the policy denies what it does not name',
+};
+
 /** Undefined where there is no such folder. */
 export function readCorpus(folder: string): CorpusCase[] | undefined {
   if (!existsSync(folder)) return undefined;

@@ -56,11 +56,12 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   function objection(head: RequestHead, unit: Unit): string | undefined {
     if (bound.length === 0) return undefined;
     const body = bytesOf(unit);
+    const read = readable(head, body);
     const leaked =
       search.inHost(head.target.host.text) ??
       search.inRequest(Buffer.from(headText(head, unit), 'latin1')) ??
       search.inRequest(body) ??
-      search.inRequest(readable(head, body));
+      (read === body ? undefined : search.inRequest(read));
     if (leaked !== undefined) return leakOf(leaked);
     const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
     return own.length === 0 ? undefined : identityProblem(head, body, own);

@@ -84,6 +84,25 @@ describe('secrets', { skip }, () => {
     assert.deepEqual([...new Set(sent.map(({ headers }) => headers['authorization']))], [`Basic ${basic}`]);
   });
 
+  it('npm asks its registry with the placeholder', async () => {
+    const manifest = world.manifest({
+      name: 'npm.yaml',
+      secrets: { NPM_TOKEN: { from: { env: 'REAL_NPM' }, hosts: ['deep.sub.example.org'], header: 'authorization' } },
+    });
+    const token = `npm_${randomBytes(18).toString('hex')}`;
+    const { stdout, stderr } = await world.agent(
+      "cd /tmp && echo '//deep.sub.example.org/:_authToken=${NPM_TOKEN}' > .npmrc && npm whoami --registry=https://deep.sub.example.org/ 2>&1; echo $NPM_TOKEN",
+      { manifest, env: { REAL_NPM: token } },
+    );
+    assert.match(stdout, /^npm_[A-Za-z0-9]{36}$/m, stderr);
+    assert.ok(!stdout.includes(token));
+    const asked = await world.seen(({ url }) => url === '/-/whoami');
+    assert.deepEqual(
+      asked.map(({ headers }) => headers['authorization']),
+      [`Bearer ${token}`],
+    );
+  });
+
   it('no other host and no other place gets the value; a conversation that quotes the placeholder goes on, and is recorded', async () => {
     const { stdout } = await run(
       [

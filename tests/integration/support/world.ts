@@ -1,7 +1,7 @@
 /** What an integration test needs of the world: an engine, stand-in upstreams in containers, and the real `bottle` program. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -162,7 +162,7 @@ export class World implements AsyncDisposable {
   ): string {
     const path = join(this.folder, changes.name ?? 'bottle.yaml');
     writeFileSync(
-      path,
+      `${path}.new`,
       stringify({
         version: 1,
         agent: { home: 'fresh', ...changes.agent },
@@ -177,6 +177,7 @@ export class World implements AsyncDisposable {
         ...(changes.secrets && { secrets: changes.secrets }),
       }),
     );
+    renameSync(`${path}.new`, path); // another program may just be reading it
     return path;
   }
 

@@ -54,7 +54,10 @@ test('in a request, escapes of any mixture are seen through', () => {
       fc.stringMatching(/^[A-Za-z0-9_-]{8,40}$/),
       fc.array(how, { minLength: 40, maxLength: 40 }),
       (text, ways) => {
-        const written = text.split('').map((c, index) => ways[index]?.(c) ?? c).join('');
+        const written = text
+          .split('')
+          .map((c, index) => ways[index]?.(c) ?? c)
+          .join('');
         assert.equal(new Search([['KEY', text]]).inRequest(Buffer.from(`{"a":"${written}"}`)), 'KEY');
       },
     ),

@@ -20,7 +20,6 @@ export const KNOWN_SECRETS: Readonly<Record<string, { readonly hosts: readonly s
     place: { header: 'authorization', format: ['Bearer {}', 'token {}'], basic: 'password' },
   },
   GITLAB_TOKEN: { hosts: ['gitlab.com'], place: { header: 'private-token', basic: 'password' } },
-  NPM_TOKEN: { hosts: ['registry.npmjs.org'], place: { header: 'authorization' } },
   HF_TOKEN: { hosts: ['huggingface.co'], place: { header: 'authorization' } },
 };
 

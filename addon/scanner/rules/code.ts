@@ -85,9 +85,9 @@ export const CODE_RULES: readonly Rule[] = [
     edge: 'none',
     pattern: /_authToken["']?\s{0,2}[=:]\s{0,2}["']?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/,
     examples: [
-      `//registry.npmjs.org/:_auth${'Token'}=${made(8, HEX)}-${made(4, HEX)}-${made(4, HEX)}-${made(4, HEX)}-${made(12, HEX)}`,
+      `//npm.example.com/:_auth${'Token'}=${made(8, HEX)}-${made(4, HEX)}-${made(4, HEX)}-${made(4, HEX)}-${made(12, HEX)}`,
     ],
-    lookalikes: ['//registry.npmjs.org/:_authToken=${NPM_TOKEN}'],
+    lookalikes: ['//npm.example.com/:_authToken=${NPM_TOKEN}'],
   },
   {
     name: 'PyPI Token',

@@ -23,14 +23,14 @@ describe('what agents send all day', () => {
   });
 
   for (const url of [
-    'https://registry.npmjs.org/@types%2fnode',
-    'https://registry.npmjs.org/undici/-/undici-8.12.4.tgz',
-    `https://files.pythonhosted.org/packages/${made(2, HEX)}/${made(2, HEX)}/${made(60, HEX)}/requests-2.32.3-py3-none-any.whl`,
-    'https://pypi.org/simple/requests/',
-    'https://proxy.golang.org/golang.org/x/net/@v/v0.0.0-20210921155107-089bfa567519.zip',
-    'https://static.crates.io/crates/serde/serde-1.0.210.crate',
-    'https://repo1.maven.org/maven2/org/springframework/boot/spring-boot-starter-web/3.3.4/spring-boot-starter-web-3.3.4.RELEASE.jar',
-    'https://deb.debian.org/debian/pool/main/c/curl/curl_7.88.1-10+deb12u8_amd64.deb',
+    'https://npm.example.com/@types%2fnode',
+    'https://npm.example.com/undici/-/undici-8.12.4.tgz',
+    `https://files.example.org/packages/${made(2, HEX)}/${made(2, HEX)}/${made(60, HEX)}/requests-2.32.3-py3-none-any.whl`,
+    'https://pip.example.org/simple/requests/',
+    'https://go.example.org/golang.org/x/net/@v/v0.0.0-20210921155107-089bfa567519.zip',
+    'https://crates.example.org/crates/serde/serde-1.0.210.crate',
+    'https://maven.example.org/maven2/org/springframework/boot/spring-boot-starter-web/3.3.4/spring-boot-starter-web-3.3.4.RELEASE.jar',
+    'https://deb.example.org/debian/pool/main/c/curl/curl_7.88.1-10+deb12u8_amd64.deb',
     `https://api.github.com/repos/nodejs/node/commits/${made(40, HEX)}`,
     `https://release-assets.githubusercontent.com/github-production-release-asset/1/2?sp=r&sv=2018-11-09&sr=b&se=2026-01-01T00%3A00%3A00Z&sig=${made(43)}%3D&jwt=${Buffer.from('{"typ":"JWT","alg":"HS256"}').toString('base64url')}.${made(200)}.${made(43)}`,
     `https://s3.us-east-1.amazonaws.com/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${`AKIA${made(16, 'ABCDEFGH234567')}`}%2F20261122%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature=${made(64, HEX)}`,

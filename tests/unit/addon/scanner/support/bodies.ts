@@ -154,7 +154,7 @@ function lockfile(count: number): Buffer {
       `node_modules/package-${i}`,
       {
         version: `1.${i}.0`,
-        resolved: `https://registry.npmjs.org/package-${i}/-/package-${i}-1.${i}.0.tgz`,
+        resolved: `https://npm.example.com/package-${i}/-/package-${i}-1.${i}.0.tgz`,
         integrity: `sha512-${randomBytes(64, `lock ${i}`).toString('base64')}`,
       },
     ]),

@@ -390,6 +390,8 @@ describe('a session’s end', { skip }, () => {
       await using second = await Running.start(world, alive);
       first.child.kill('SIGKILL');
       await first.ended;
+      // A session whose sidecar runs counts as alive; it ends a moment after its launcher.
+      await eventually(async () => !(await container(dead, 'bump').inspect()).State.Running);
       const { status, stderr } = await world.run(['clean']);
       assert.equal(status, 0, stderr);
       assert.match(stderr, new RegExp(`left alone: ${alive}`));

@@ -17,7 +17,10 @@ test('of a URL no more than scheme and host is kept, in every member of a line',
       { reason: 'high entropy query key "[redacted]" (4.9 > 4.5 threshold)' },
     ],
     [{ reason: 'core DLP match: GitHub Token (critical)' }, { reason: 'core DLP match: GitHub Token (critical)' }],
-    [{ status_code: 204, patterns: ['AWS Access ID'] }, { status_code: 204, patterns: ['AWS Access ID'] }],
+    [
+      { status_code: 204, patterns: ['AWS Access ID'] },
+      { status_code: 204, patterns: ['AWS Access ID'] },
+    ],
   ];
   for (const [given, expected] of rows) {
     assert.equal(redact(line(given)), line(expected));

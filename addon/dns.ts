@@ -5,6 +5,7 @@
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
+import { codeOf } from './code.ts';
 
 export interface NameServer {
   close(): Promise<void>;
@@ -12,6 +13,19 @@ export interface NameServer {
 
 /** `every`: the IPv4 address of every name; none: no name exists. Rejects if one of the two sockets cannot be bound. */
 export async function serveNames(address: string, port: number, every?: string): Promise<NameServer> {
+  for (let tries = ANY_PORT_TRIES; ; tries -= 1) {
+    try {
+      return await serveOnce(address, port, every);
+    } catch (error) {
+      // Any port was asked for, and the one that was free for UDP is taken for TCP.
+      if (port !== 0 || tries === 1 || codeOf(error) !== 'EADDRINUSE') throw error;
+    }
+  }
+}
+
+const ANY_PORT_TRIES = 8;
+
+async function serveOnce(address: string, port: number, every: string | undefined): Promise<NameServer> {
   const udp = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   udp.on('message', (query, from) => {
     const answer = answerTo(query, every);

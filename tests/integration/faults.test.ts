@@ -33,8 +33,8 @@ describe('a session’s end', { skip }, () => {
     if (former === undefined) delete process.env['TMPDIR'];
     else process.env['TMPDIR'] = former;
     rmSync(temporary, { recursive: true, force: true });
-    for (const image of images) await world.docker.getImage(image).remove({ force: true });
     await world[Symbol.asyncDispose]();
+    for (const image of images) await world.docker.getImage(image).remove({ force: true });
   });
 
   const left = (slug: string) => leftovers(world.docker, slug);
@@ -349,14 +349,14 @@ describe('a session’s end', { skip }, () => {
       };
       const slugs = new Map(Object.keys(owners).map((kind) => [kind, world.slug(kind)]));
       const started = new Date().toISOString();
-      for (const [kind, owner] of Object.entries(owners)) {
-        const slug = slugs.get(kind) ?? '';
-        const Labels = sessionLabels({ slug, owner, started }, 'agent');
-        await world.docker.createNetwork({ Name: `bottle-${slug}-agent`, Labels });
-        await world.docker.createVolume({ Name: `bottle-${slug}-journal`, Labels });
-        await world.docker.createContainer({ name: `bottle-${slug}-agent`, Image: world.agentImage, Labels });
-      }
       try {
+        for (const [kind, owner] of Object.entries(owners)) {
+          const slug = slugs.get(kind) ?? '';
+          const Labels = sessionLabels({ slug, owner, started }, 'agent');
+          await world.docker.createNetwork({ Name: `bottle-${slug}-agent`, Labels });
+          await world.docker.createVolume({ Name: `bottle-${slug}-journal`, Labels });
+          await world.docker.createContainer({ name: `bottle-${slug}-agent`, Image: world.agentImage, Labels });
+        }
         const listed = new Map((await ls()).map(({ slug, state }) => [slug, state]));
         assert.equal((await world.run(['clean'])).status, 0);
         const states = Object.fromEntries([...slugs].map(([kind, slug]) => [kind, listed.get(slug) ?? 'gone']));

@@ -32,8 +32,8 @@ describe('an agent’s files', { skip }, () => {
     world = await World.open(docker as Dockerode);
   });
   after(async () => {
-    for (const image of images) await world.docker.getImage(image).remove({ force: true });
     await world[Symbol.asyncDispose]();
+    for (const image of images) await world.docker.getImage(image).remove({ force: true });
   });
 
   /** A folder with an empty git repository, as its owner would have made them. */

@@ -65,6 +65,12 @@ export function valuesOf(fields: readonly Field[], name: string): string[] {
   return fields.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value);
 }
 
+/** Lower-case names of the fields that `Connection` makes this hop's own (RFC 9110 section 7.6.1). */
+export function namedByConnection(fields: readonly Field[]): ReadonlySet<string> {
+  const options = valuesOf(fields, 'connection').flatMap((value) => value.split(','));
+  return new Set(options.map((option) => option.trim().toLowerCase()));
+}
+
 type Line = { readonly target: Target; readonly path: string };
 
 /** Outside a tunnel only the absolute form of plain HTTP is served. */
@@ -150,11 +156,7 @@ function unsupported({ method, fields }: RawHead): Refusal | undefined {
 
 /** Without the fields of this hop, those that `Connection` names, those of the scan call and those of the proxy. */
 function endToEnd(fields: readonly Field[]): Field[] {
-  const named = new Set(
-    valuesOf(fields, 'connection')
-      .flatMap((value) => value.split(','))
-      .map((option) => option.trim().toLowerCase()),
-  );
+  const named = namedByConnection(fields);
   return fields.filter(([name]) => {
     const lower = name.toLowerCase();
     return !isPerHop(lower) && !named.has(lower) && !lower.startsWith('proxy-') && lower !== 'x-pipelock-agent';

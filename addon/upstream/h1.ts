@@ -11,7 +11,7 @@ import {
   UPSTREAM_SILENCE_MS,
 } from '../limits.ts';
 import type { Client, Field, Leg, Relayed, RequestHead, ResponseHead, Target, Unit, Upstream } from '../message.ts';
-import { defaultPort, valuesOf } from '../request.ts';
+import { defaultPort, namedByConnection, valuesOf } from '../request.ts';
 import { TIMED_OUT } from '../respond.ts';
 import { fieldsOf } from '../call.ts';
 import { codeOf } from '../code.ts';
@@ -208,11 +208,7 @@ function hostField({ scheme, host, port }: Target): string {
 
 /** Without the fields of the upstream's hop, and without any that would look like ours. */
 function responseFields(fields: readonly Field[]): Field[] {
-  const named = new Set(
-    valuesOf(fields, 'connection')
-      .flatMap((value) => value.split(','))
-      .map((option) => option.trim().toLowerCase()),
-  );
+  const named = namedByConnection(fields);
   return fields.filter(([name]) => {
     const lower = name.toLowerCase();
     return !HOP.has(lower) && !named.has(lower) && !lower.startsWith('x-bottle-');

@@ -42,7 +42,7 @@ async function answers(docker: Dockerode): Promise<void> {
   try {
     await Promise.race([docker.ping(), late]);
   } finally {
-    late.catch(() => undefined);
+    late.catch(() => undefined); // it lost the race: its end is no news
     over.abort();
   }
 }

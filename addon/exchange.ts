@@ -4,7 +4,7 @@
  */
 import type { Outcome } from '../contracts/exchange.ts';
 import type { Journal } from './journal.ts';
-import type { Client, Leg, RequestHead, Target, Unit, Upstream } from './message.ts';
+import type { Client, Leg, Received, Relayed, RequestHead, Target, Unit, Upstream } from './message.ts';
 import type { Decision } from './policy.ts';
 import { respond, type Unforwarded } from './respond.ts';
 import type { Secrets } from './secrets.ts';
@@ -59,31 +59,76 @@ async function pass(client: Client, id: string, steps: Steps, progress: Progress
   const decision = steps.decide(head.target);
   if (decision.kind !== 'allow') return { kind: 'denied', rule: decision.why };
 
-  for await (const unit of client.units) {
-    if (unit.kind === 'gone') return failed('internal', 'the agent left before its request was whole');
-    if (unit.kind !== 'unit') return unit;
-    using held = unit;
-    const objection = steps.secrets.objection(head, held);
-    if (objection !== undefined) return { kind: 'blocked', finding: objection };
-    const neutral = steps.secrets.neutralize(head, held); // the scanner sees no credential, not even a placeholder
-    const verdict = await steps.scan(id, neutral.head, neutral.unit, client.gone);
-    if (verdict.kind === 'block') return { kind: 'blocked', finding: verdict.finding };
-    if (verdict.kind !== 'allow') return failed('scan', verdict.cause);
-
-    const late = steps.unavailable(); // the launcher may have been lost during the scan
-    if (late !== undefined) return failed('internal', late);
-    if (client.gone.aborted) return failed('internal', 'the agent left during the scan');
-    if (progress.leg) {
-      await progress.leg.send(undefined, held);
-      continue;
-    }
-    steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size, neutral.elsewhere);
-    progress.admitted = true;
-    progress.leg = await steps.upstream.open(head.target, client.gone);
-    await progress.leg.send(steps.secrets.inject(head), held);
-  }
+  const units = client.units[Symbol.asyncIterator]();
+  const first = await release(await units.next(), client, id, steps, progress);
+  if (first.kind !== 'sent') return first;
   const { leg } = progress;
   if (!leg) return failed('internal', 'the request had no unit');
+  const relayed = watched(client, leg, steps, progress);
+  if (first.last) return await relayed;
+
+  // A stream: the answer passes while messages follow. Whichever ends first ends the other.
+  const refused = rest(units, client, id, steps, progress);
+  const outcome = await Promise.race([relayed, refused.then((no) => no ?? relayed)]);
+  leg[Symbol.dispose]();
+  await relayed;
+  return outcome;
+}
+
+type Released = { readonly kind: 'sent'; readonly last: boolean } | Unforwarded;
+
+/** One unit: judged, scanned, recorded, and only then sent. */
+async function release(
+  next: IteratorResult<Received>,
+  client: Client,
+  id: string,
+  steps: Steps,
+  progress: Progress,
+): Promise<Released> {
+  if (next.done) return failed('internal', 'the request ended without its last unit');
+  const unit = next.value;
+  if (unit.kind === 'gone') return failed('internal', 'the agent left before its request was whole');
+  if (unit.kind !== 'unit') return unit;
+  using held = unit;
+  const { head } = client;
+  const objection = steps.secrets.objection(head, held);
+  if (objection !== undefined) return { kind: 'blocked', finding: objection };
+  const neutral = steps.secrets.neutralize(head, held); // the scanner sees no credential, not even a placeholder
+  const verdict = await steps.scan(id, neutral.head, neutral.unit, client.gone);
+  if (verdict.kind === 'block') return { kind: 'blocked', finding: verdict.finding };
+  if (verdict.kind !== 'allow') return failed('scan', verdict.cause);
+
+  const late = steps.unavailable(); // the launcher may have been lost during the scan
+  if (late !== undefined) return failed('internal', late);
+  if (client.gone.aborted) return failed('internal', 'the agent left during the scan');
+  if (progress.leg) {
+    await progress.leg.send(undefined, held);
+    return { kind: 'sent', last: held.last };
+  }
+  steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size, neutral.elsewhere);
+  progress.admitted = true;
+  progress.leg = await steps.upstream.open(head, client.gone);
+  await progress.leg.send(steps.secrets.inject(head), held);
+  return { kind: 'sent', last: held.last };
+}
+
+/** The units of a stream after its first. Undefined: all were sent, or the answer ended before them. */
+async function rest(
+  units: AsyncIterator<Received>,
+  client: Client,
+  id: string,
+  steps: Steps,
+  progress: Progress,
+): Promise<Unforwarded | undefined> {
+  for (;;) {
+    const sent = await release(await units.next(), client, id, steps, progress);
+    if (sent.kind !== 'sent') return sent;
+    if (sent.last) return undefined;
+  }
+}
+
+/** Relays the answer, and cuts it where it repeats a secret. */
+async function watched(client: Client, leg: Leg, steps: Steps, progress: Progress): Promise<Outcome> {
   const tap = steps.secrets.watch(client, () => leg[Symbol.dispose]());
   if (!tap) return await relay(client, leg, progress);
   const outcome = await relay(tap.client, leg, progress);
@@ -96,7 +141,7 @@ async function pass(client: Client, id: string, steps: Steps, progress: Progress
 async function relay(client: Client, leg: Leg, progress: Progress): Promise<Outcome> {
   progress.started = true; // also if relaying throws: a second head must never follow a first
   const relayed = await leg.relay(client);
-  progress.started = relayed.kind === 'failed' ? relayed.started : relayed.kind !== 'forbidden';
+  progress.started = hasStarted(relayed);
   progress.received = relayed.kind === 'forbidden' ? 0 : relayed.received;
   switch (relayed.kind) {
     case 'relayed':
@@ -112,10 +157,15 @@ async function relay(client: Client, leg: Leg, progress: Progress): Promise<Outc
   }
 }
 
+function hasStarted(relayed: Relayed): boolean {
+  if (relayed.kind === 'failed') return relayed.started;
+  return relayed.kind === 'gone' ? relayed.status !== undefined : relayed.kind === 'relayed';
+}
+
 /** A truncated answer stays truncated; anything else is told in full. */
 function answer(client: Client, outcome: Unforwarded, at: { id: string; sent: number; started: boolean }): void {
   try {
-    if (at.started) return client.destroy();
+    if (at.started || client.gone.aborted) return client.destroy(outcome);
     const { method, target } = client.head;
     const { head, body } = respond(outcome, { id: at.id, method, target, sent: at.sent });
     client.start(head);

@@ -2,6 +2,7 @@
  * What moves through the sidecar. The atom is a unit: what is scanned as one and released as one. A plain request is a head
  * and one unit. New protocols add a `Client`, faster codecs replace a `Leg`; `exchange` knows only these types.
  */
+import type { Outcome } from '../contracts/exchange.ts';
 import type { Host } from '../contracts/host.ts';
 import type { Field } from './receipt.ts';
 
@@ -21,6 +22,8 @@ export interface RequestHead {
   readonly path: string;
   /** End-to-end fields only, in wire case and order, duplicates kept. `Host` and the framing fields are written anew. */
   readonly fields: readonly Field[];
+  /** The protocol that the connection is to switch to, lower case (`websocket`); `Connection` and `Upgrade` are written anew. */
+  readonly upgrade?: string;
 }
 
 export interface ResponseHead {
@@ -39,13 +42,24 @@ export interface Refusal {
 
 export interface Unit {
   readonly kind: 'unit';
-  /** Bytes. */
+  /** Bytes that are sent. */
   readonly size: number;
+  /** Nothing of the request follows. A plain request is one unit, and that the last. */
+  readonly last: boolean;
   readonly trailers: readonly Field[];
-  /** Replayable: scanning and sending each read it from the beginning. */
+  /** What is sent. Replayable: scanning and sending each read it from the beginning. */
   chunks(): Iterable<Buffer>;
+  /** What is read in place of it: the content of one message of a stream, where `chunks` are its frames. */
+  readonly message?: Message;
   /** Gives its bytes back to the one budget. */
   [Symbol.dispose](): void;
+}
+
+/** One message of a stream: a WebSocket message, a gRPC message. It is judged by itself, whatever the head said. */
+export interface Message {
+  /** Its media type, if it is known. */
+  readonly type: string | undefined;
+  readonly bytes: Buffer;
 }
 
 /** What reading the next unit came to. `gone`: the agent left before it was whole. */
@@ -67,13 +81,16 @@ export interface Client {
   write(chunk: Buffer): boolean;
   onDrain: (() => void) | undefined;
   finish(trailers: readonly Field[]): void;
-  /** Ends the connection in a way that no client takes for a complete answer. */
-  destroy(): void;
+  /**
+   * Ends an answer that has begun in a way that no client takes for a complete one. `why`: what became of the exchange, for protocols
+   * that can still say so (a WebSocket's close frame, gRPC's status).
+   */
+  destroy(why?: Outcome): void;
 }
 
 export interface Upstream {
   /** Never dials by itself what policy has not allowed; dialling may wait until `send`. */
-  open(target: Target, gone: AbortSignal): Promise<Leg>;
+  open(head: RequestHead, gone: AbortSignal): Promise<Leg>;
 }
 
 /** What became of the upstream's answer. */
@@ -89,7 +106,10 @@ export type Relayed =
 
 /** A side that faces the world: one request and its answer. */
 export interface Leg {
-  /** The first unit goes with the head. Resolves when the unit's bytes are no longer needed; failures are told by `relay`. */
+  /**
+   * The first unit goes with the head, the others without one. Resolves when the unit's bytes are no longer needed; failures are told
+   * by `relay`.
+   */
   send(head: RequestHead | undefined, unit: Unit): Promise<void>;
   relay(client: Client): Promise<Relayed>;
   /** Bytes of head and body that were handed to the network. */

@@ -11,7 +11,7 @@ import { readEnvelope } from './decode/multipart.ts';
 import { readPairs } from './decode/pairs.ts';
 import { Work } from './decode/work.ts';
 import { EXTRACT_FIELD_BYTES, EXTRACT_OVERLAP, EXTRACT_SPARE } from './limits.ts';
-import type { Field, RequestHead, Unit } from './message.ts';
+import type { Field, Message, RequestHead, Unit } from './message.ts';
 import { type ScannedPart, sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
 
@@ -54,7 +54,10 @@ export function parts(
   unit: Unit,
   limits: ScannerLimits,
 ): readonly ScanPart[] | Unscannable {
-  const form = limits.reads === 'all' ? asItIs(head, unit) : inPlain(head, unit, limits);
+  const { read, body: sent } = unit.message
+    ? { read: messageHead(head, unit.message), body: unit.message.bytes }
+    : { read: head, body: whole(unit) };
+  const form = limits.reads === 'all' ? asItIs(read, unit, sent) : inPlain(read, unit, sent, limits);
   if ('kind' in form) return form;
   const host = scanHost(head.target.host);
   const extracts = windows(form.extract, limits.bodyBytes);
@@ -64,9 +67,9 @@ export function parts(
     nonce,
     index: 0,
     count,
-    method: head.method,
+    method: read.method,
     // Scheme and port are in the journal: a network scanner's every name and port is the sink's.
-    url: `http://${host}${head.path}`,
+    url: `http://${host}${read.path}`,
     fields: [...form.fields, named],
     trailers: [],
     body: form.body,
@@ -91,6 +94,12 @@ export function scanHost(host: Host): string {
   return `ip-${host.text.replace(/::$/, '::0').replaceAll(/[.:]/g, '-')}.literal.invalid`;
 }
 
+/** A message is read under its own type; the head that began its stream was scanned with the first unit. */
+function messageHead(head: RequestHead, { type }: Message): RequestHead {
+  const fields = type === undefined ? [] : [['Content-Type', type] as const];
+  return { method: 'POST', target: head.target, path: '/', fields };
+}
+
 /** A request in the form for one scanner. */
 interface Form {
   readonly fields: readonly Field[];
@@ -100,13 +109,13 @@ interface Form {
 }
 
 /** Trailers stand among the fields: the call itself has none. */
-function asItIs(head: RequestHead, unit: Unit): Form {
+function asItIs(head: RequestHead, unit: Unit, body: Buffer): Form {
   const trailers = unit.trailers.map(([name, value]): Field => [EXTRACT_FIELD, `${name} ${value}`]);
-  return { fields: [...head.fields, ...trailers], body: whole(unit), extract: NOTHING };
+  return { fields: [...head.fields, ...trailers], body, extract: NOTHING };
 }
 
-function inPlain(head: RequestHead, unit: Unit, { bodyBytes }: ScannerLimits): Form | Unscannable {
-  const content = decodeContent(whole(unit), valuesOf(head.fields, 'content-encoding'), new Work(bodyBytes));
+function inPlain(head: RequestHead, unit: Unit, sent: Buffer, { bodyBytes }: ScannerLimits): Form | Unscannable {
+  const content = decodeContent(sent, valuesOf(head.fields, 'content-encoding'), new Work(bodyBytes));
   if (content.kind === 'unscannable') return { ...content, reason: `the body ${content.reason}` };
   const { body } = content;
   if (body.length > bodyBytes)

@@ -63,6 +63,7 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
       search.inRequest(body) ??
       (read === body ? undefined : search.inRequest(read));
     if (leaked !== undefined) return leakOf(leaked);
+    if (unit.message) return undefined; // who asks was judged with the head
     const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
     return own.length === 0 ? undefined : identityProblem(head, body, own);
   }
@@ -259,7 +260,9 @@ function headText({ path, fields }: RequestHead, { trailers }: Unit): string {
   return [path, ...fields.flat(), ...trailers.flat()].join('\n');
 }
 
+/** What there is to read of a unit. */
 function bytesOf(unit: Unit): Buffer {
+  if (unit.message) return unit.message.bytes;
   const chunks = [...unit.chunks()];
   const [only] = chunks;
   return chunks.length === 1 && only ? only : Buffer.concat(chunks);
@@ -267,7 +270,8 @@ function bytesOf(unit: Unit): Buffer {
 
 /** A unit to be scanned in another's place: it is not held by anybody. */
 function copyOf(unit: Unit, body: Buffer, trailers: readonly Field[]): Unit {
-  return { ...unit, size: body.length, trailers, chunks: () => [body], [Symbol.dispose]: () => undefined };
+  const message = unit.message ? { message: { ...unit.message, bytes: body } } : {};
+  return { ...unit, ...message, size: body.length, trailers, chunks: () => [body], [Symbol.dispose]: () => undefined };
 }
 
 /** For tests and for sessions without any. */

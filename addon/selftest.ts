@@ -75,6 +75,7 @@ function unitOf(text: string): Unit {
   const body = Buffer.from(text);
   return {
     kind: 'unit',
+    last: true,
     size: body.length,
     trailers: [],
     chunks: () => [body],

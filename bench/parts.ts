@@ -39,7 +39,14 @@ function measure(name: string, body: Buffer): void {
         path: '/v1/messages?beta=true',
         fields: FIELDS,
       },
-      { kind: 'unit', size: body.length, trailers: [], chunks: () => [body], [Symbol.dispose]: () => undefined },
+      {
+        kind: 'unit',
+        size: body.length,
+        last: true,
+        trailers: [],
+        chunks: () => [body],
+        [Symbol.dispose]: () => undefined,
+      },
       { reads: 'plain', bodyBytes: 8 * 1024 * 1024 },
     );
     if (run >= WARM) times.push(performance.now() - started);

@@ -1,7 +1,8 @@
 /** HTTP/1.1 towards the agent: a request and its response of node:http as a `Client`. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { type Budget, gather } from '../budget.ts';
+import { type Arriving, emptyUnit, receiveBody } from '../body.ts';
+import type { Budget } from '../budget.ts';
 import { BODY_BYTES } from '../limits.ts';
 import type { Client, Field, Received, Refusal, ResponseHead, Target } from '../message.ts';
 import { readHead, type Tunnel, valuesOf } from '../request.ts';
@@ -41,17 +42,17 @@ export function makeClient(request: IncomingMessage, response: ServerResponse, o
   async function* units(): AsyncGenerator<Received> {
     if (!framed) {
       request.resume();
-      yield unitOf(Buffer.alloc(0), () => undefined);
+      yield emptyUnit();
       return;
     }
-    if (announced > bodyBytes) {
-      yield tooLarge(bodyBytes);
+    const body = receiveBody({ budget: options.budget, bodyBytes, announced });
+    if ('kind' in body) {
+      yield body;
       return;
     }
     if (options.waits) response.writeContinue();
     unread = false;
-    const { budget, malformed } = options;
-    yield await readBody(request, { announced, bodyBytes, budget, malformed, gone: gone.signal });
+    yield await readBody(request, body, options.malformed, gone.signal);
   }
 
   const client: Client = {
@@ -98,47 +99,40 @@ export function pairs(raw: readonly string[]): Field[] {
   return fields;
 }
 
-interface BodyLimits {
-  readonly announced: number;
-  readonly bodyBytes: number;
-  readonly budget: Budget;
-  readonly malformed: AbortSignal;
-  readonly gone: AbortSignal;
-}
-
 /** The whole body, or why there is none. What is not kept is still read off the wire, so that the answer arrives. */
 function readBody(
   request: IncomingMessage,
-  { announced, bodyBytes, budget, malformed, gone }: BodyLimits,
+  body: Arriving,
+  malformed: AbortSignal,
+  gone: AbortSignal,
 ): Promise<Received> {
   return new Promise((resolve) => {
-    const body = gather(budget, announced);
-
-    function settle(received: Received): void {
+    function settle(received: Received | Promise<Received>): void {
       request.off('data', onData);
       request.off('end', onEnd);
       gone.removeEventListener('abort', onGone);
       malformed.removeEventListener('abort', onMalformed);
-      if (received.kind !== 'unit') {
-        body.release();
-        request.resume();
-      }
       resolve(received);
     }
+    function giveUp(received: Received): void {
+      body.release();
+      request.resume();
+      settle(received);
+    }
     function onData(piece: Buffer): void {
-      if (body.size + piece.length > bodyBytes) settle(tooLarge(bodyBytes));
-      else if (!body.add(piece)) settle({ kind: 'refused', status: 503, reason: 'too many request bodies are held' });
+      const refusal = body.add(piece);
+      if (refusal) giveUp(refusal);
     }
     function onEnd(): void {
       if (request.rawTrailers.length > 0)
-        settle({ kind: 'refused', status: 400, reason: 'request trailers are not carried' });
-      else settle(unitOf(body.bytes(), () => body.release()));
+        giveUp({ kind: 'refused', status: 400, reason: 'request trailers are not carried' });
+      else settle(body.end([]));
     }
     function onGone(): void {
-      settle({ kind: 'gone' });
+      giveUp({ kind: 'gone' });
     }
     function onMalformed(): void {
-      settle(malformed.reason as Refusal); // the only reason that the door gives
+      giveUp(malformed.reason as Refusal); // the only reason that the door gives
     }
     request.on('data', onData);
     request.on('end', onEnd);
@@ -147,14 +141,6 @@ function readBody(
     gone.addEventListener('abort', onGone, { once: true });
     if (gone.aborted) onGone();
   });
-}
-
-function unitOf(body: Buffer, release: () => void): Received {
-  return { kind: 'unit', size: body.length, trailers: [], chunks: () => [body], [Symbol.dispose]: release };
-}
-
-function tooLarge(bytes: number): Refusal {
-  return { kind: 'refused', status: 413, reason: `the body is larger than ${bytes} bytes` };
 }
 
 /** node:http writes 102 and 103 only; others say nothing that an agent would miss. */

@@ -23,7 +23,7 @@ export interface PooledUpstream extends Upstream, AsyncDisposable {}
 export function makeUpstream(dial: Dial): PooledUpstream {
   const pools = new Map<string, Pool>();
   return {
-    async open(target, gone) {
+    async open({ target }, gone) {
       const key = `${target.scheme}://${hostInUrl(target.host)}:${target.port}`;
       const pool = pools.get(key) ?? makePool(target, dial);
       pools.delete(key);

@@ -75,6 +75,7 @@ async function run(w: World) {
   const shown = { scanner: '', upstream: '', journal: '', agent: '' };
   const unit: Unit = {
     kind: 'unit',
+    last: true,
     size: TEXT[w.body].length,
     trailers: [],
     chunks: () => [Buffer.from(TEXT[w.body])],

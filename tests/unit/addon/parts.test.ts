@@ -37,7 +37,14 @@ function headOf({ method = 'POST', path = '/v1/x', fields = [] }: Sent): Request
 
 function unitOf({ body = '', trailers = [] }: Sent): Unit {
   const bytes = Buffer.from(body);
-  return { kind: 'unit', size: bytes.length, trailers, chunks: () => [bytes], [Symbol.dispose]: () => undefined };
+  return {
+    kind: 'unit',
+    size: bytes.length,
+    last: true,
+    trailers,
+    chunks: () => [bytes],
+    [Symbol.dispose]: () => undefined,
+  };
 }
 
 function partsOf(sent: Sent, limits = PLAIN): readonly ScanPart[] {

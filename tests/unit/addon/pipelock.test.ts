@@ -198,5 +198,5 @@ test('a scan that was given up still counts as busy, and a full queue is said at
 const TARGET = { scheme: 'https', host: host('a.test'), port: 443 } as const;
 
 function unit(): Unit {
-  return { kind: 'unit', size: 0, trailers: [], chunks: () => [], [Symbol.dispose]: () => undefined };
+  return { kind: 'unit', size: 0, last: true, trailers: [], chunks: () => [], [Symbol.dispose]: () => undefined };
 }

@@ -85,7 +85,14 @@ const TWO_PARTS = '{"a":"first","a":"second"}';
 
 function unitOf(body: string): Unit {
   const bytes = Buffer.from(body);
-  return { kind: 'unit', size: bytes.length, trailers: [], chunks: () => [bytes], [Symbol.dispose]: () => undefined };
+  return {
+    kind: 'unit',
+    size: bytes.length,
+    last: true,
+    trailers: [],
+    chunks: () => [bytes],
+    [Symbol.dispose]: () => undefined,
+  };
 }
 
 suite('a unit of several parts', () => {

@@ -36,7 +36,14 @@ function headOf(
 
 function unitOf(body: string | Buffer = ''): Unit {
   const bytes = Buffer.from(body);
-  return { kind: 'unit', size: bytes.length, trailers: [], chunks: () => [bytes], [Symbol.dispose]: () => undefined };
+  return {
+    kind: 'unit',
+    size: bytes.length,
+    last: true,
+    trailers: [],
+    chunks: () => [bytes],
+    [Symbol.dispose]: () => undefined,
+  };
 }
 
 const bodyOf = (unit: Unit) => Buffer.concat([...unit.chunks()]).toString('latin1');

@@ -7,6 +7,12 @@ const MiB = 1024 * KiB;
 export const HEAD_BYTES = 64 * KiB;
 /** Fields of a request. Node's parser drops silently beyond 1000 unless told otherwise; no known client sends 100. */
 export const HEAD_FIELDS = 500;
+/** Bytes of a trailer section: checksums, a signature, a status. */
+export const TRAILER_BYTES = 16 * KiB;
+/** Hexadecimal digits of a chunk's size, leading zeros included: every such number is exact, and none is ever needed. */
+export const CHUNK_DIGITS = 12;
+/** Bytes of the extensions of one chunk of an answer; they are dropped. */
+export const CHUNK_EXTENSION_BYTES = 1 * KiB;
 /** Bytes of one request body: a long conversation with images is about 20 MiB. */
 export const BODY_BYTES = 32 * MiB;
 /** Bytes of all request bodies that are held at once. Together with the idle process it stays well below its container's 1 GiB. */

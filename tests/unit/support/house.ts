@@ -135,6 +135,12 @@ const SIDECAR: Row[] = [
     why: 'it has Node’s own rules for field names and values, and no socket',
   },
   {
+    files: ['addon/h1/*'],
+    may: ['addon/h1/*', 'addon/limits.ts'],
+    types: ['addon/receipt.ts'],
+    why: 'one reading of HTTP/1.1 for both sides, from the bytes alone: no socket, no policy',
+  },
+  {
     files: ['addon/authority.ts'],
     may: ['contracts/*', 'addon/limits.ts', 'node:crypto', 'node:tls', 'node-forge'],
     why: 'one person can read in a sitting all that can sign',
@@ -188,7 +194,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/client/*'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/authority.ts', 'addon/client/*', 'node:{http,net,tls}'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/authority.ts', 'addon/client/*', 'addon/h1/*', 'node:{http,net,tls}'],
     why: 'what faces the agent cannot reach the world by itself',
   },
   {
@@ -197,6 +203,7 @@ const SIDECAR: Row[] = [
       'contracts/*',
       ...JUDGEMENT,
       'addon/call.ts',
+      'addon/h1/*',
       'addon/upstream/*',
       'node:{net,tls}',
       'node:dns/promises',

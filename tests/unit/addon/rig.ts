@@ -72,6 +72,8 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
     own_names: ['bottle-test-bump'],
     policy: { rules: options.allow.map(rule), allow_private: ['127.0.0.0/8'] },
     upstream_ca: options.upstreamCa ? [options.upstreamCa.certificate] : [],
+    upstream_proxy: null,
+    client_certificates: [],
     scanner: { kind: 'embedded', socket },
     secrets: [],
     journal: journalFile,

@@ -167,7 +167,7 @@ function answer(client: Client, outcome: Unforwarded, at: { id: string; sent: nu
   try {
     if (at.started || client.gone.aborted) return client.destroy(outcome);
     const { method, target } = client.head;
-    const { head, body } = respond(outcome, { id: at.id, method, target, sent: at.sent });
+    const { head, body } = respond(outcome, { id: at.id, method, target, caller: client.head, sent: at.sent });
     client.start(head);
     if (body.length > 0) client.write(body);
     client.finish([]);

@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{body,budget,code,exchange,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,verdict}.ts',
+  'addon/{body,budget,code,exchange,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [

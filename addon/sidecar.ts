@@ -7,13 +7,14 @@ import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
 import { makeClient } from './client/h1.ts';
+import { takeSessions } from './client/h2.ts';
 import { openDoor } from './client/listen.ts';
 import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
 import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
-import type { Refusal, Target } from './message.ts';
+import type { Client, Refusal, Target } from './message.ts';
 import { decide, isTunnelPort } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { holdSecrets } from './secrets.ts';
@@ -87,7 +88,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   );
   const exchanges = new Set<Promise<void>>();
   const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
-  const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });
+  const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: cut });
 
   const steps: Steps = {
     unavailable() {
@@ -126,6 +127,20 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   }
   const bodyBytes = around.bodyBytes ?? network?.body_bytes ?? BODY_BYTES;
 
+  function run(client: Client): void {
+    const running = exchange(client, newId(), steps).then(
+      () => undefined,
+      () => client.destroy(),
+    );
+    exchanges.add(running);
+    void running.finally(() => exchanges.delete(running));
+  }
+  const sessions = takeSessions({ budget, bodyBytes, refuse: loop, serve: run });
+  function cut(): void {
+    sessions.cut(); // first: they say goodbye on the connections that the door closes
+    door.cut();
+  }
+
   const door = await openDoor({
     address: listen.address,
     port: listen.proxy_port,
@@ -134,14 +149,9 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     authority,
     refuseTunnel,
     serve(request, response, how) {
-      const client = makeClient(request, response, { ...how, budget, refuse: loop, bodyBytes });
-      const running = exchange(client, newId(), steps).then(
-        () => undefined,
-        () => client.destroy(),
-      );
-      exchanges.add(running);
-      void running.finally(() => exchanges.delete(running));
+      run(makeClient(request, response, { ...how, budget, refuse: loop, bodyBytes }));
     },
+    h2: (socket, tunnel) => sessions.accept(socket, tunnel),
     record(method, target, outcome: Outcome) {
       const id = newId();
       journal.close({ id, method, target }, { outcome, sent: 0, received: 0, durationMs: 0, admitted: false });
@@ -159,6 +169,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     renew: (renewal) => secrets.renew(renewal.secrets),
     async close() {
       lifeline[Symbol.dispose]();
+      sessions.cut();
       door.close();
       await Promise.allSettled([names.close(), scanner.close(), sink?.close(), upstream[Symbol.asyncDispose]()]);
       await Promise.race([Promise.all(exchanges), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);

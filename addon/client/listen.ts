@@ -30,6 +30,8 @@ export interface DoorOptions {
   readonly authority: Authority;
   /** Why a tunnel to this place is not opened at all, if so. */
   readonly refuseTunnel: (target: Target) => Unforwarded | undefined;
+  /** Takes a connection of a tunnel that negotiated HTTP/2; without it none is offered. */
+  readonly h2?: (socket: TLSSocket, tunnel: Tunnel) => void;
   readonly serve: (request: IncomingMessage, response: ServerResponse, how: Served) => void;
   /** Records what never became an exchange; returns its id. */
   readonly record: (method: string, target: Target, outcome: Outcome) => string;
@@ -111,7 +113,7 @@ export function openDoor(options: DoorOptions): Promise<Door> {
     const tls = new TLSSocket(socket, {
       isServer: true,
       secureContext: authority.contextFor(target.host),
-      ALPNProtocols: HTTP1,
+      ALPNProtocols: options.h2 ? HTTP2_OR_1 : HTTP1,
     });
     tls.on('error', () => tls.destroy());
     const timer = setTimeout(() => socket.destroy(), limits.HANDSHAKE_MS);
@@ -121,7 +123,9 @@ export function openDoor(options: DoorOptions): Promise<Door> {
     });
     tls.once('secure', () => {
       clearTimeout(timer);
-      enter(tls, { target, sni: tls.servername || undefined });
+      const tunnel = { target, sni: tls.servername || undefined };
+      if (options.h2 && tls.alpnProtocol === 'h2') options.h2(tls, tunnel);
+      else enter(tls, tunnel);
     });
   }
 
@@ -184,8 +188,9 @@ interface Connection {
 const HANDSHAKE = 0x16;
 /** Milliseconds that a refused connection may take to read its answer. */
 const LINGER_MS = 5_000;
-/** ALPN protocol list on the wire (RFC 7301). */
+/** ALPN protocol lists on the wire (RFC 7301), the preferred one first. */
 const HTTP1 = Buffer.from('\x08http/1.1');
+const HTTP2_OR_1 = Buffer.from('\x02h2\x08http/1.1');
 
 function readConnect(
   { url = '' }: IncomingMessage,

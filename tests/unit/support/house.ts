@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{body,budget,code,exchange,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,verdict}.ts',
+  'addon/{body,budget,code,exchange,h2fields,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [
@@ -188,17 +188,31 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/client/*'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/authority.ts', 'addon/client/*', 'node:{http,net,tls}'],
+    may: [
+      'contracts/*',
+      ...JUDGEMENT,
+      'addon/{authority,inflow}.ts',
+      'addon/client/*',
+      'addon/decode/*',
+      'node:{http,http2,net,tls}',
+    ],
+    types: ['node:stream'],
     why: 'what faces the agent cannot reach the world by itself',
+  },
+  {
+    files: ['addon/inflow.ts'],
+    may: [],
+    types: ['addon/budget.ts', 'node:http2'],
+    why: 'it watches a stream that somebody else opened',
   },
   {
     files: ['addon/upstream/*'],
     may: [
       'contracts/*',
       ...JUDGEMENT,
-      'addon/call.ts',
+      'addon/{call,inflow}.ts',
       'addon/upstream/*',
-      'node:{net,tls}',
+      'node:{http,http2,net,tls}',
       'node:dns/promises',
       'undici',
     ],

@@ -1,4 +1,5 @@
 /** Heads as HTTP/2 carries them, read and written. Pure. RFC 9113 sections 8.2 and 8.3. */
+import { HEAD_BYTES } from './limits.ts';
 import type { Field, Refusal } from './message.ts';
 import type { RawHead } from './request.ts';
 
@@ -28,7 +29,7 @@ export function readStreamHead(list: readonly string[]): StreamHead {
   const named: Field[] = authority === undefined ? hosts : [['host', authority]];
   return {
     raw: { method, url, version: '1.1', fields: [...named, ...fields.filter(([name]) => name !== 'host')] },
-    refusal: contradiction(pseudo, hosts),
+    refusal: excess(list) ?? contradiction(pseudo, hosts),
   };
 }
 
@@ -63,6 +64,13 @@ export function readFields(list: readonly string[]): Field[] {
 export function isGrpc(fields: readonly Field[]): boolean {
   const [, type = ''] = fields.find(([name]) => name.toLowerCase() === 'content-type') ?? [];
   return /^application\/grpc(?:\+|;|\s*$)/i.test(type);
+}
+
+/** As `SETTINGS_MAX_HEADER_LIST_SIZE` counts (section 6.5.2). It is advice, and Node counts less. */
+function excess(list: readonly string[]): Refusal | undefined {
+  const size = list.reduce((sum, part) => sum + part.length + 16, 0);
+  if (size <= HEAD_BYTES) return undefined;
+  return { kind: 'refused', status: 431, reason: `the head is larger than ${HEAD_BYTES} bytes` };
 }
 
 function contradiction(pseudo: ReadonlyMap<string, string>, hosts: readonly Field[]): Refusal | undefined {

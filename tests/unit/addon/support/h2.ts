@@ -22,7 +22,8 @@ export async function openSession(rig: Rig, to: Ask): Promise<ClientHttp2Session
 }
 
 export function sessionOver(socket: Socket, { host: name, port }: Pick<Ask, 'host' | 'port'>): ClientHttp2Session {
-  const session = connect(`https://${name}:${port}`, { createConnection: () => socket });
+  const how = { createConnection: () => socket, strictSingleValueFields: false };
+  const session = connect(`https://${name}:${port}`, how);
   session.on('error', () => undefined);
   return session;
 }

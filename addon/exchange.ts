@@ -24,7 +24,7 @@ export interface Steps {
 export async function exchange(client: Client, id: string, steps: Steps): Promise<Outcome> {
   const began = performance.now();
   const subject = { id, method: client.head.method, target: client.head.target };
-  const progress: Progress = { leg: undefined, admitted: false, started: false, received: 0 };
+  const progress: Progress = { leg: undefined, admitted: false, started: false, received: 0, messages: undefined };
   let outcome: Outcome;
   try {
     outcome = await pass(client, id, steps, progress);
@@ -32,11 +32,12 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
     // The name only: a message may quote what the agent sent.
     outcome = failed('internal', `unexpected ${error instanceof Error ? error.name : 'error'}`);
   }
-  const { leg, admitted, received, started } = progress;
+  const { leg, admitted, received, started, messages } = progress;
   const sent = leg?.sent ?? 0;
   leg?.[Symbol.dispose]();
   try {
-    steps.journal.close(subject, { outcome, sent, received, admitted, durationMs: performance.now() - began });
+    const durationMs = performance.now() - began;
+    steps.journal.close(subject, { outcome, sent, received, admitted, messages, durationMs });
   } finally {
     if (outcome.kind !== 'forwarded') answer(client, outcome, { id, sent, started });
   }
@@ -49,6 +50,8 @@ interface Progress {
   /** The agent has the head of an answer already. */
   started: boolean;
   received: number;
+  /** Of a stream: the messages that were sent. */
+  messages: number | undefined;
 }
 
 async function pass(client: Client, id: string, steps: Steps, progress: Progress): Promise<Outcome> {
@@ -60,19 +63,25 @@ async function pass(client: Client, id: string, steps: Steps, progress: Progress
   if (decision.kind !== 'allow') return { kind: 'denied', rule: decision.why };
 
   const units = client.units[Symbol.asyncIterator]();
-  const first = await release(await units.next(), client, id, steps, progress);
-  if (first.kind !== 'sent') return first;
-  const { leg } = progress;
-  if (!leg) return failed('internal', 'the request had no unit');
-  const relayed = watched(client, leg, steps, progress);
-  if (first.last) return await relayed;
+  try {
+    const first = await release(await units.next(), client, id, steps, progress);
+    if (first.kind !== 'sent') return first;
+    const { leg } = progress;
+    if (!leg) return failed('internal', 'the request had no unit');
+    const relayed = watched(client, leg, steps, progress);
+    if (first.last) return await relayed;
 
-  // A stream: the answer passes while messages follow. Whichever ends first ends the other.
-  const refused = rest(units, client, id, steps, progress);
-  const outcome = await Promise.race([relayed, refused.then((no) => no ?? relayed)]);
-  leg[Symbol.dispose]();
-  await relayed;
-  return outcome;
+    // A stream: the answer passes while messages follow. Whichever ends first ends the other.
+    progress.messages = 0;
+    const refused = rest(units, client, id, steps, progress);
+    const outcome = await Promise.race([relayed, refused.then((no) => no ?? relayed)]);
+    leg[Symbol.dispose]();
+    await relayed;
+    return outcome;
+  } finally {
+    // It may still wait for bytes of the agent, so it is not waited for; nobody reads what it would say.
+    units.return?.().then(undefined, () => undefined);
+  }
 }
 
 type Released = { readonly kind: 'sent'; readonly last: boolean } | Unforwarded;
@@ -103,6 +112,7 @@ async function release(
   if (client.gone.aborted) return failed('internal', 'the agent left during the scan');
   if (progress.leg) {
     await progress.leg.send(undefined, held);
+    if (held.size > 0) progress.messages = (progress.messages ?? 0) + 1;
     return { kind: 'sent', last: held.last };
   }
   steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size, neutral.elsewhere);
@@ -112,7 +122,7 @@ async function release(
   return { kind: 'sent', last: held.last };
 }
 
-/** The units of a stream after its first. Undefined: all were sent, or the answer ended before them. */
+/** The units of a stream after its first. Undefined: all were sent, or the agent left: what had been answered by then, `relay` tells. */
 async function rest(
   units: AsyncIterator<Received>,
   client: Client,
@@ -121,7 +131,10 @@ async function rest(
   progress: Progress,
 ): Promise<Unforwarded | undefined> {
   for (;;) {
-    const sent = await release(await units.next(), client, id, steps, progress);
+    const next = await units.next();
+    if (!next.done && next.value.kind === 'gone') return undefined;
+    const sent = await release(next, client, id, steps, progress);
+    if (sent.kind === 'failed' && client.gone.aborted) return undefined;
     if (sent.kind !== 'sent') return sent;
     if (sent.last) return undefined;
   }

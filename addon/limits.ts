@@ -63,6 +63,11 @@ export const EXTRACT_FIELD_BYTES = 8 * KiB;
 export const EXTRACT_SPARE = 256 * KiB;
 /** Bytes that two parts of one extract share; longer than anything that is looked for. */
 export const EXTRACT_OVERLAP = 4 * KiB;
+/**
+ * Bytes of the messages before that are read once more together with the beginning of the next, and bytes of that: longer than any
+ * private key. An open WebSocket keeps at most three such ends, and 32 KiB more where it compresses.
+ */
+export const SEAM_BYTES = 4 * KiB;
 
 /** Milliseconds of one DNS query, and how often it is tried. */
 export const RESOLVE_MS = 3_000;

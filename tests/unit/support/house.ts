@@ -135,6 +135,11 @@ const SIDECAR: Row[] = [
     why: 'it has Node’s own rules for field names and values, and no socket',
   },
   {
+    files: ['addon/websocket/*'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/websocket/*', 'node:{buffer,crypto,zlib}'],
+    why: 'how a WebSocket is read and written follows from its bytes alone, whatever they come over: no socket, no file',
+  },
+  {
     files: ['addon/authority.ts'],
     may: ['contracts/*', 'addon/limits.ts', 'node:crypto', 'node:tls', 'node-forge'],
     why: 'one person can read in a sitting all that can sign',
@@ -188,7 +193,14 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/client/*'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/authority.ts', 'addon/client/*', 'node:{http,net,tls}'],
+    may: [
+      'contracts/*',
+      ...JUDGEMENT,
+      'addon/authority.ts',
+      'addon/client/*',
+      'addon/websocket/*',
+      'node:{crypto,http,net,tls}',
+    ],
     why: 'what faces the agent cannot reach the world by itself',
   },
   {

@@ -34,6 +34,7 @@ function closeOf(outcome: Outcome): { code: number; reason: string } | undefined
     case 'failed':
       return outcome.stage === 'upstream' ? undefined : { code: INTERNAL_ERROR, reason: outcome.cause };
     case 'forwarded':
+    case 'passed':
       return undefined;
   }
 }

@@ -26,6 +26,8 @@ export const FIRST_BYTE_MS = 120_000;
 export const HANDSHAKE_MS = 20_000;
 /** Bytes of a ClientHello that is only looked at: with post-quantum key shares and tickets it has a few thousand. */
 export const HELLO_BYTES = 64 * KiB;
+/** Milliseconds that the other side has to take note of an end. */
+export const LINGER_MS = 5_000;
 /** Connections of the agent; more than its file descriptors by default. */
 export const CLIENT_CONNECTIONS = 4_096;
 

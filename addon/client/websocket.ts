@@ -5,13 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Outcome } from '../../contracts/exchange.ts';
 import type { Budget } from '../budget.ts';
-import { SEAM_BYTES } from '../limits.ts';
-import type { Received, Unit } from '../message.ts';
+import { LINGER_MS, SEAM_BYTES } from '../limits.ts';
+import type { Client, Received, Unit } from '../message.ts';
 import { closeFrame } from '../websocket/close.ts';
 import { endOf } from '../websocket/deflate.ts';
 import { Follower } from '../websocket/follow.ts';
 import { applyMask, frameHead } from '../websocket/frame.ts';
-import type { Agreed } from '../websocket/handshake.ts';
+import { type Agreed, handshakeProblem, knownExtensions, readAgreement } from '../websocket/handshake.ts';
 import { MessageReader, type Whole } from '../websocket/message.ts';
 
 export interface WebSocketOptions {
@@ -20,11 +20,81 @@ export interface WebSocketOptions {
   readonly bodyBytes: number;
 }
 
+/**
+ * The client of a request that asks for a WebSocket. `plain`: its first unit is the request, whose answer it passes on; what is written
+ * behind a 101 goes out as it is. `bytes`: what the agent sends behind its request.
+ */
+export function webSocketOver(plain: Client, bytes: AsyncIterable<Buffer>, options: WebSocketOptions): Client {
+  const head = { ...plain.head, fields: knownExtensions(plain.head.fields) };
+  const server = new ServerSide();
+  const agreed = Promise.withResolvers<Agreed | undefined>();
+  const left = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let isOpen = false;
+
+  /** No server waits for ever for one that has nothing more to say. */
+  function onLeft(): void {
+    timer = setTimeout(() => {
+      left.abort();
+      client.finish([]);
+    }, LINGER_MS).unref();
+  }
+
+  async function* units(): AsyncGenerator<Received> {
+    yield* plain.units;
+    const agreement = await agreed.promise;
+    if (agreement) yield* messages(bytes, agreement, { ...options, onLeft });
+    else yield { kind: 'gone' }; // it was answered without a switch: what follows is nobody's
+  }
+
+  const client: Client = {
+    ...plain,
+    head,
+    refusal: plain.refusal ?? handshakeProblem(head.fields, plain.head.method === 'GET'),
+    units: { [Symbol.asyncIterator]: units },
+    gone: AbortSignal.any([plain.gone, left.signal]),
+    set onDrain(listener: (() => void) | undefined) {
+      plain.onDrain = listener;
+    },
+    get onDrain() {
+      return plain.onDrain;
+    },
+    start(final) {
+      const agreement = final.status === SWITCHED ? readAgreement(head.fields, final.fields) : undefined;
+      if (agreement?.kind === 'wrong') throw new Error(agreement.why); // whoever got the answer has checked it
+      plain.start(final);
+      isOpen = agreement !== undefined;
+      agreed.resolve(agreement);
+    },
+    write(chunk) {
+      if (isOpen) server.pass(chunk);
+      return plain.write(chunk);
+    },
+    finish(trailers) {
+      clearTimeout(timer);
+      plain.finish(trailers);
+    },
+    destroy(why) {
+      clearTimeout(timer);
+      const ending = isOpen ? server.ending(why) : undefined;
+      if (!ending) return plain.destroy(why);
+      plain.write(ending);
+      plain.finish([]);
+    },
+  };
+  return client;
+}
+
+interface MessageOptions extends WebSocketOptions {
+  /** The agent sends nothing more; the server has been, or is about to be, told so. */
+  readonly onLeft?: () => void;
+}
+
 /** What the agent sends, beginning with the first byte behind its request; the chunks are not anybody else's. */
 export async function* messages(
   bytes: AsyncIterable<Buffer>,
   { deflate }: Agreed,
-  options: WebSocketOptions,
+  options: MessageOptions,
 ): AsyncGenerator<Received> {
   const reader = new MessageReader({ ...options, deflate });
   const seams = new Seams();
@@ -53,7 +123,14 @@ export async function* messages(
     waiting?.release();
     reader.release();
   }
-  yield { kind: 'gone' };
+  options.onLeft?.();
+  // Who leaves without a word is told of by us: otherwise a server would go on until its next ping.
+  yield isClosed ? { kind: 'gone' } : goingAway();
+}
+
+function goingAway(): Unit {
+  const content = Buffer.from([GOING_AWAY >> 8, GOING_AWAY & 0xff]);
+  return { ...unitOf({ kind: 'whole', opcode: 'close', content, release: () => undefined }), last: true };
 }
 
 /** The server's side of it: what it says is passed on at once, and the end is told where that is possible. */
@@ -132,5 +209,9 @@ class Seams {
 }
 
 const NOTHING: Buffer = Buffer.alloc(0);
+/** Status of an answer that switches the protocol. */
+const SWITCHED = 101;
+/** RFC 6455 section 7.4.1. */
+const GOING_AWAY = 1_001;
 /** Bytes that are masked at a time. */
 const PIECE = 64 * 1024;

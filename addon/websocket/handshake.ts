@@ -1,17 +1,15 @@
 /** The switch to WebSocket (RFC 6455 section 4, RFC 7692 section 5): what an agent asks for, and whether an answer is one to it. Pure. */
 import { createHash } from 'node:crypto';
-import type { Field, Refusal, RequestHead, ResponseHead } from '../message.ts';
+import type { Field, Refusal } from '../message.ts';
 import type { Deflate } from './deflate.ts';
 
-/** Why this request for a switch cannot be served, if so. `fields`: as they came, those of the hop too. */
-export function handshakeProblem(method: string, fields: readonly Field[]): Refusal | undefined {
-  if (method !== 'GET') return refused(400, 'a WebSocket begins with GET');
-  if (valuesOf(fields, 'transfer-encoding').length > 0 || valuesOf(fields, 'content-length').some((v) => Number(v) > 0))
-    return refused(400, 'a request for a WebSocket has a body');
+/** Why this request for a WebSocket cannot be served, if so. Over HTTP/1.1 it has a key; HTTP/2 has none (RFC 8441 section 5). */
+export function handshakeProblem(fields: readonly Field[], keyed = true): Refusal | undefined {
   const versions = valuesOf(fields, 'sec-websocket-version');
-  if (versions.length !== 1 || versions[0] !== '13') return refused(426, 'the version of WebSocket is not 13');
+  if (versions.length !== 1 || versions[0] !== '13') return refused(400, 'the version of the WebSocket is not 13');
   const keys = valuesOf(fields, 'sec-websocket-key');
-  if (keys.length !== 1 || !KEY.test(keys[0] ?? '')) return refused(400, 'the field sec-websocket-key is not 16 bytes');
+  if (keyed && (keys.length !== 1 || !KEY.test(keys[0] ?? '')))
+    return refused(400, 'the field sec-websocket-key is not 16 bytes');
   if (!listOf(fields, 'sec-websocket-protocol').every((name) => TOKEN.test(name)))
     return refused(400, 'the field sec-websocket-protocol is not a list of tokens');
   return readExtensions(fields) ? undefined : refused(400, 'the field sec-websocket-extensions is not a list of them');
@@ -32,24 +30,26 @@ export interface Agreed {
   readonly deflate: Deflate | undefined;
 }
 
-/** Reads the answer to a request for a switch. `sent`: as it left; `answer`: the 101 with all its fields. */
-export function readSwitch(sent: readonly Field[], answer: readonly Field[]): Agreed | { kind: 'wrong'; why: string } {
-  const upgrade = listOf(answer, 'upgrade').map((name) => name.toLowerCase());
-  if (upgrade.length !== 1 || upgrade[0] !== 'websocket') return wrong('does not name WebSocket');
-  if (!listOf(answer, 'connection').some((name) => name.toLowerCase() === 'upgrade'))
-    return wrong('has no "Connection: Upgrade"');
-  return readAcceptance(sent, answer);
+export interface WrongSwitch {
+  readonly kind: 'wrong';
+  readonly why: string;
 }
 
-/** The part of it that HTTP/2 has as well (RFC 8441 section 5). */
-export function readAcceptance(
-  sent: readonly Field[],
-  answer: readonly Field[],
-): Agreed | { kind: 'wrong'; why: string } {
+/** Reads the answer to a request for a switch, with all its fields. `sent`: the fields of the request as it left. */
+export function readSwitch(sent: readonly Field[], answer: readonly Field[]): Agreed | WrongSwitch {
+  const upgrade = listOf(answer, 'upgrade').map((name) => name.toLowerCase());
+  if (upgrade.length !== 1 || upgrade[0] !== WEBSOCKET) return wrong('does not name WebSocket');
+  if (!listOf(answer, 'connection').some((name) => name.toLowerCase() === 'upgrade'))
+    return wrong('has no "Connection: Upgrade"');
   const [key = ''] = valuesOf(sent, 'sec-websocket-key');
   const accepts = valuesOf(answer, 'sec-websocket-accept');
-  if (accepts.length !== 1 || accepts[0]?.trim() !== acceptOf(key))
+  if (accepts.length !== 1 || accepts[0] !== acceptOf(key))
     return wrong('does not have the sec-websocket-accept of this request');
+  return readAgreement(sent, answer);
+}
+
+/** What was agreed upon: the fields that every version of HTTP has. */
+export function readAgreement(sent: readonly Field[], answer: readonly Field[]): Agreed | WrongSwitch {
   const protocols = valuesOf(answer, 'sec-websocket-protocol');
   if (protocols.length > 1 || protocols.some((name) => !listOf(sent, 'sec-websocket-protocol').includes(name.trim())))
     return wrong('names a sub-protocol that was not offered');
@@ -67,16 +67,7 @@ export function acceptOf(key: string): string {
   return createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
 }
 
-/** True if an agent asks to switch to WebSocket, and to nothing else. */
-export function asksForWebSocket(head: Pick<RequestHead, 'upgrade'>): boolean {
-  return head.upgrade === WEBSOCKET;
-}
-
-/** True if this answer has switched the protocol. */
-export function hasSwitched(head: Pick<RequestHead, 'upgrade'>, { status }: Pick<ResponseHead, 'status'>): boolean {
-  return head.upgrade !== undefined && status === 101;
-}
-
+/** Its name in `Upgrade`. */
 export const WEBSOCKET = 'websocket';
 
 interface Extension {
@@ -147,7 +138,7 @@ function refused(status: number, reason: string): Refusal {
   return { kind: 'refused', status, reason };
 }
 
-function wrong(why: string): { kind: 'wrong'; why: string } {
+function wrong(why: string): WrongSwitch {
   return { kind: 'wrong', why: `its answer to the request for a WebSocket ${why}` };
 }
 

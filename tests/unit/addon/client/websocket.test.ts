@@ -15,6 +15,7 @@ interface Given {
   deflate?: 'kept' | 'none';
   budget?: Budget;
   bodyBytes?: number;
+  onLeft?: () => void;
 }
 
 function units(chunks: readonly Buffer[], given: Given = {}): AsyncGenerator<Received> {
@@ -25,7 +26,7 @@ function units(chunks: readonly Buffer[], given: Given = {}): AsyncGenerator<Rec
   return messages(
     bytes(),
     { kind: 'agreed', deflate },
-    { budget: given.budget ?? makeBudget(16 * MiB), bodyBytes: given.bodyBytes ?? MiB },
+    { ...given, budget: given.budget ?? makeBudget(16 * MiB), bodyBytes: given.bodyBytes ?? MiB },
   );
 }
 
@@ -33,25 +34,32 @@ function units(chunks: readonly Buffer[], given: Given = {}): AsyncGenerator<Rec
 async function received(chunks: readonly Buffer[], given: Given = {}) {
   const all: { sent: Buffer; size: number; scanned: Buffer; type: string | undefined }[] = [];
   const ends: Exclude<Received, Unit>[] = [];
+  const parting: ReturnType<typeof readAsPeer>[] = [];
   for await (const one of units(chunks, given)) {
     if (one.kind !== 'unit') {
       ends.push(one);
       continue;
     }
-    assert.equal(one.last, false);
     const sent = Buffer.concat([...one.chunks()]);
     assert.deepEqual(Buffer.concat([...one.chunks()]), sent, 'read twice, it is the same');
-    all.push({ sent, size: one.size, scanned: one.message?.bytes ?? Buffer.alloc(0), type: one.message?.type });
+    if (one.last) parting.push(readAsPeer(sent));
+    else all.push({ sent, size: one.size, scanned: one.message?.bytes ?? Buffer.alloc(0), type: one.message?.type });
     one[Symbol.dispose]();
   }
-  return { all, messages: all.filter(({ size }) => size > 0), seams: all.filter(({ size }) => size === 0), ends };
+  return {
+    all,
+    messages: all.filter(({ size }) => size > 0),
+    seams: all.filter(({ size }) => size === 0),
+    ends,
+    parting,
+  };
 }
 
 const wire = (...frames: Written[]) => frames.map(frame);
 const text = (payload: string): Written => ({ opcode: TEXT, payload });
 
 test('a message is a unit: what is scanned is what is sent, in one masked frame', async () => {
-  const { messages: all, ends } = await received(
+  const { messages: all } = await received(
     wire(
       { opcode: TEXT, payload: 'hel', fin: false },
       { opcode: CONTINUATION, payload: 'lo' },
@@ -72,7 +80,6 @@ test('a message is a unit: what is scanned is what is sent, in one masked frame'
     ['hello', 'x'.repeat(70_000)],
   );
   assert.ok(all.every(({ sent, size }) => sent.length === size));
-  assert.deepEqual(ends, [{ kind: 'gone' }]);
 });
 
 test('the mask is ours, and another for each frame', async () => {
@@ -143,6 +150,13 @@ test('after a close nothing is passed on, and the end is waited for', async () =
     ['\x03\xe8by'],
   );
   assert.deepEqual(ends, [{ kind: 'gone' }]);
+});
+
+test('an agent that leaves without a word is said to go away, and that is the last', async () => {
+  let told = 0;
+  const { parting, ends } = await received(wire(text('hello')), { onLeft: () => void (told += 1) });
+  assert.deepEqual(parting, [{ opcode: CLOSE, payload: Buffer.from([3, 233]) }]);
+  assert.deepEqual([ends, told], [[], 1]);
 });
 
 test('a breach of the protocol ends it, and what came before has been told', async () => {
@@ -223,7 +237,7 @@ test('any messages, in any fragments, chunks and compression, are units in their
           Buffer.from(bytes.subarray(index * step, (index + 1) * step)),
         );
         const budget = makeBudget(16 * MiB);
-        const { messages: all, ends } = await received(chunks, { deflate: kept, budget });
+        const { messages: all, ends, parting } = await received(chunks, { deflate: kept, budget });
         assert.deepEqual(
           all.map(({ sent, scanned }) => {
             const peer = readAsPeer(sent);
@@ -232,7 +246,8 @@ test('any messages, in any fragments, chunks and compression, are units in their
           }),
           expected,
         );
-        assert.deepEqual(ends, [{ kind: 'gone' }]);
+        assert.deepEqual(ends, []);
+        assert.equal(parting.length, 1);
         assert.equal(budget.used, 0);
       },
     ),

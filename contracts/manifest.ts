@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseCidr } from './cidr.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { formatRule, parseRule, type Rule } from './policy.ts';
+import { formatRule, parseRule, type Rule, webSocketsSchema } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
 import { isReservedVariable } from './variables.ts';
 
@@ -77,6 +77,7 @@ const manifest = z.strictObject({
       upstream_ca: z.array(z.string().min(1)).default([]),
       /** Hosts whose TLS is relayed unopened, because they pin their certificate: nothing of it is scanned. */
       tls_bump_ignore: z.array(rule).default([]),
+      websockets: webSocketsSchema.default('allow'),
       networks: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a network name')).default([]),
       allow_private: z.array(cidr).default([]),
     })

@@ -1,7 +1,7 @@
 /** The launch plan: what will exist, as data. Printed by `--dry-run --format=json`, executed by `launch`. */
 import { z } from 'zod';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { policySchema } from './policy.ts';
+import { policySchema, webSocketsSchema } from './policy.ts';
 import { boundSecretSchema } from './secret.ts';
 import {
   embeddedSchema,
@@ -139,6 +139,7 @@ export const planSchema = z.strictObject({
     policy: policySchema,
     /** Rules of `policy.unopened`, likewise. */
     unopened: z.array(z.string()),
+    websockets: webSocketsSchema,
     networks: z.array(z.string()),
     upstream_ca: z.array(z.string()),
     mitm: z.strictObject({ enabled: z.literal(true), ca_fingerprint: z.null() }),

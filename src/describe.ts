@@ -55,6 +55,7 @@ function describeText(plan: LaunchPlan): string {
     ...[gate, ...(check ? [check] : []), scanner, bump, ...(route ? [route] : []), agent].flatMap(describeContainer),
     'egress',
     `  allow: ${plan.egress.allow.join(', ') || 'nothing'}; everything else is refused`,
+    `  WebSockets: ${plan.egress.websockets === 'refuse' ? 'refused (426)' : 'each message of the agent is scanned before it goes on'}`,
     `  private addresses that may be dialled: ${plan.egress.policy.allow_private.join(', ') || 'none'}`,
     ...(plan.egress.networks.length > 0
       ? [`  further networks of the sidecar: ${plan.egress.networks.join(', ')}`]

@@ -77,6 +77,7 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
       allow_private: ['127.0.0.0/8'],
       unopened: (options.unopened ?? []).map(rule),
     },
+    websockets: 'allow',
     upstream_ca: options.upstreamCa ? [options.upstreamCa.certificate] : [],
     scanner: { kind: 'embedded', socket },
     secrets: [],

@@ -75,7 +75,7 @@ suite('an unknown key is answered with the keys that are allowed there', () => {
     [
       'version: 1\negress: { deny: [] }',
       'egress.deny',
-      /allowed here: allow, upstream_ca, tls_bump_ignore, networks, allow_private$/,
+      /allowed here: allow, upstream_ca, tls_bump_ignore, websockets, networks, allow_private$/,
     ],
     ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind, image, version$/],
     [

@@ -22,7 +22,7 @@ export const BUDGET_BYTES = 256 * MiB;
 export const HEAD_MS = 60_000;
 /** Milliseconds in which a whole request must have arrived: 32 MiB over a slow disk or an image build. */
 export const REQUEST_MS = 300_000;
-/** Milliseconds between two looks at the two limits above. */
+/** Milliseconds between two looks at what is late. */
 export const REQUEST_CHECK_MS = 5_000;
 /** Milliseconds that an idle kept-alive connection of the agent stays open; longer than clients keep theirs. */
 export const CLIENT_IDLE_MS = 90_000;
@@ -30,6 +30,10 @@ export const CLIENT_IDLE_MS = 90_000;
 export const FIRST_BYTE_MS = 120_000;
 /** Milliseconds for a TLS handshake with the agent. */
 export const HANDSHAKE_MS = 20_000;
+/** Milliseconds that a connection has, whose last answer is written, until the agent has read it. */
+export const LINGER_MS = 5_000;
+/** Bytes that are held of what an agent sends behind a request whose answer is not complete. */
+export const PIPELINED_BYTES = 64 * KiB;
 /** Connections of the agent; more than its file descriptors by default. */
 export const CLIENT_CONNECTIONS = 4_096;
 

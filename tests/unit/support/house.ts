@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{body,budget,code,exchange,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,verdict}.ts',
+  'addon/{body,budget,code,exchange,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,trailers,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [
@@ -131,7 +131,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/request.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'node:http'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*', 'node:http'],
     why: 'it has Node’s own rules for field names and values, and no socket',
   },
   {
@@ -194,7 +194,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/client/*'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/authority.ts', 'addon/client/*', 'addon/h1/*', 'node:{http,net,tls}'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/authority.ts', 'addon/client/*', 'addon/h1/*', 'node:{net,tls}'],
     why: 'what faces the agent cannot reach the world by itself',
   },
   {

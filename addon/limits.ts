@@ -7,6 +7,12 @@ const MiB = 1024 * KiB;
 export const HEAD_BYTES = 64 * KiB;
 /** Fields of a request. Node's parser drops silently beyond 1000 unless told otherwise; no known client sends 100. */
 export const HEAD_FIELDS = 500;
+/** Bytes of a trailer section: checksums, a signature, a status. */
+export const TRAILER_BYTES = 16 * KiB;
+/** Hexadecimal digits of a chunk's size, leading zeros included: every such number is exact, and none is ever needed. */
+export const CHUNK_DIGITS = 12;
+/** Bytes of the extensions of one chunk of an answer; they are dropped. */
+export const CHUNK_EXTENSION_BYTES = 1 * KiB;
 /** Bytes of one request body: a long conversation with images is about 20 MiB. */
 export const BODY_BYTES = 32 * MiB;
 /** Bytes of all request bodies that are held at once. Together with the idle process it stays well below its container's 1 GiB. */
@@ -16,7 +22,7 @@ export const BUDGET_BYTES = 256 * MiB;
 export const HEAD_MS = 60_000;
 /** Milliseconds in which a whole request must have arrived: 32 MiB over a slow disk or an image build. */
 export const REQUEST_MS = 300_000;
-/** Milliseconds between two looks at the two limits above. */
+/** Milliseconds between two looks at what is late. */
 export const REQUEST_CHECK_MS = 5_000;
 /** Milliseconds that an idle kept-alive connection of the agent stays open; longer than clients keep theirs. */
 export const CLIENT_IDLE_MS = 90_000;
@@ -26,8 +32,10 @@ export const FIRST_BYTE_MS = 120_000;
 export const HANDSHAKE_MS = 20_000;
 /** Bytes of a ClientHello that is only looked at: with post-quantum key shares and tickets it has a few thousand. */
 export const HELLO_BYTES = 64 * KiB;
-/** Milliseconds that the other side has to take note of an end. */
+/** Milliseconds that a connection has, whose last answer is written, until the agent has read it. */
 export const LINGER_MS = 5_000;
+/** Bytes that are held of what an agent sends behind a request whose answer is not complete. */
+export const PIPELINED_BYTES = 64 * KiB;
 /** Connections of the agent; more than its file descriptors by default. */
 export const CLIENT_CONNECTIONS = 4_096;
 

@@ -6,7 +6,6 @@ import type { Renewal } from '../contracts/secret.ts';
 import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../contracts/sidecar.ts';
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
-import { makeClient } from './client/h1.ts';
 import { openDoor } from './client/listen.ts';
 import { passUnopened } from './unopened.ts';
 import { serveNames } from './dns.ts';
@@ -136,9 +135,11 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     gate: listen.gate,
     ...(around.headMs === undefined ? {} : { headMs: around.headMs }),
     authority,
+    budget,
+    bodyBytes,
+    refuse: loop,
     refuseTunnel,
-    serve(request, response, how) {
-      const client = makeClient(request, response, { ...how, budget, refuse: loop, bodyBytes });
+    serve(client) {
       keep(exchange(client, newId(), steps).catch(() => client.destroy()));
     },
     takeUnopened(socket, target) {

@@ -13,7 +13,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { type Authority, makeAuthority } from '../../../addon/authority.ts';
-import { pairs } from '../../../addon/client/h1.ts';
 import { type Field, NONCE_FIELD, PART_FIELD, RECEIPT_FIELD, receiptOf, sha256 } from '../../../addon/receipt.ts';
 import { serve, type Sidecar, type Surroundings } from '../../../addon/sidecar.ts';
 import { type JournalLine, journalLineSchema } from '../../../contracts/exchange.ts';
@@ -146,6 +145,13 @@ async function collect(request: IncomingMessage): Promise<Seen> {
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const { method = '', url = '', rawHeaders } = request;
   return { method, url, fields: pairs(rawHeaders), body: Buffer.concat(chunks) };
+}
+
+/** Name and value of each field, as node:http lists them. */
+export function pairs(raw: readonly string[]): Field[] {
+  const fields: Field[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) fields.push([raw[index] ?? '', raw[index + 1] ?? '']);
+  return fields;
 }
 
 export interface TestUpstream extends AsyncDisposable {

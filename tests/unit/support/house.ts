@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{body,budget,code,exchange,hello,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,verdict}.ts',
+  'addon/{body,budget,code,exchange,hello,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,trailers,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [
@@ -131,8 +131,14 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/request.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'node:http'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*', 'node:http'],
     why: 'it has Node’s own rules for field names and values, and no socket',
+  },
+  {
+    files: ['addon/h1/*'],
+    may: ['addon/h1/*', 'addon/limits.ts'],
+    types: ['addon/receipt.ts'],
+    why: 'one reading of HTTP/1.1 for both sides, from the bytes alone: no socket, no policy',
   },
   {
     files: ['addon/websocket/*'],
@@ -204,8 +210,9 @@ const SIDECAR: Row[] = [
       ...JUDGEMENT,
       'addon/authority.ts',
       'addon/client/*',
+      'addon/h1/*',
       'addon/websocket/*',
-      'node:{crypto,http,net,tls}',
+      'node:{crypto,net,tls}',
     ],
     why: 'what faces the agent cannot reach the world by itself',
   },
@@ -215,6 +222,7 @@ const SIDECAR: Row[] = [
       'contracts/*',
       ...JUDGEMENT,
       'addon/call.ts',
+      'addon/h1/*',
       'addon/upstream/*',
       'node:{net,tls}',
       'node:dns/promises',

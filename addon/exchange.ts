@@ -27,7 +27,14 @@ export type Exchanged = Exclude<Outcome, { kind: 'passed' }>;
 export async function exchange(client: Client, id: string, steps: Steps): Promise<Exchanged> {
   const began = performance.now();
   const subject = { id, method: client.head.method, target: client.head.target };
-  const progress: Progress = { leg: undefined, admitted: false, started: false, received: 0, messages: undefined };
+  const progress: Progress = {
+    leg: undefined,
+    relayed: undefined,
+    admitted: false,
+    started: false,
+    received: 0,
+    messages: undefined,
+  };
   let outcome: Exchanged;
   try {
     outcome = await pass(client, id, steps, progress);
@@ -35,9 +42,11 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
     // The name only: a message may quote what the agent sent.
     outcome = failed('internal', `unexpected ${error instanceof Error ? error.name : 'error'}`);
   }
-  const { leg, admitted, received, started, messages } = progress;
+  const { leg } = progress;
   const sent = leg?.sent ?? 0;
   leg?.[Symbol.dispose]();
+  await progress.relayed?.catch(() => undefined); // what it failed of has been told; how far it came has not
+  const { admitted, received, started, messages } = progress;
   try {
     const durationMs = performance.now() - began;
     steps.journal.close(subject, { outcome, sent, received, admitted, messages, durationMs });
@@ -49,6 +58,8 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
 
 interface Progress {
   leg: Leg | undefined;
+  /** What becomes of the answer, from the moment that there is a leg: an upstream may answer before it has read all. */
+  relayed: Promise<Exchanged> | undefined;
   admitted: boolean;
   /** The agent has the head of an answer already. */
   started: boolean;
@@ -69,9 +80,8 @@ async function pass(client: Client, id: string, steps: Steps, progress: Progress
   try {
     const first = await release(await units.next(), client, id, steps, progress);
     if (first.kind !== 'sent') return first;
-    const { leg } = progress;
-    if (!leg) return failed('internal', 'the request had no unit');
-    const relayed = watched(client, leg, steps, progress);
+    const { leg, relayed } = progress;
+    if (!leg || !relayed) return failed('internal', 'the request had no unit');
     if (first.last) return await relayed;
 
     // A stream: the answer passes while messages follow. Whichever ends first ends the other.
@@ -121,6 +131,8 @@ async function release(
   steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size, neutral.elsewhere);
   progress.admitted = true;
   progress.leg = await steps.upstream.open(head, client.gone);
+  progress.relayed = watched(client, progress.leg, steps, progress);
+  progress.relayed.catch(() => undefined); // it is awaited later
   await progress.leg.send(steps.secrets.inject(head), held);
   return { kind: 'sent', last: held.last };
 }

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Outcome } from '../contracts/exchange.ts';
 import type { Renewal } from '../contracts/secret.ts';
+import { parseHost } from '../contracts/host.ts';
+import type { ProxyConfig } from '../contracts/upstream.ts';
 import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../contracts/sidecar.ts';
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
@@ -20,8 +22,10 @@ import { holdSecrets } from './secrets.ts';
 import { connectScanner, type ScannerOptions } from './scan.ts';
 import { openSink, type SinkOptions } from './sink.ts';
 import { addressCheck, refusalOf } from './upstream/address.ts';
-import { makeDial, makeResolve, type Resolve } from './upstream/dial.ts';
-import { makeUpstream } from './upstream/h1.ts';
+import { makeDial } from './upstream/dial.ts';
+import { makeUpstream } from './upstream/open.ts';
+import type { Proxy } from './upstream/proxy.ts';
+import { makeResolve, type Resolve } from './upstream/resolve.ts';
 
 export interface Sidecar {
   readonly authority: Authority;
@@ -72,6 +76,8 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     check,
     resolve: around.resolve ?? makeResolve(),
     extraRoots: config.upstream_ca,
+    certificates: config.client_certificates,
+    ...(config.upstream_proxy ? { proxy: proxyOf(config.upstream_proxy) } : {}),
     self: [
       { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
       ...(network
@@ -165,7 +171,8 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     async close() {
       lifeline[Symbol.dispose]();
       door.close();
-      await Promise.allSettled([names.close(), scanner.close(), sink?.close(), upstream[Symbol.asyncDispose]()]);
+      upstream[Symbol.dispose]();
+      await Promise.allSettled([names.close(), scanner.close(), sink?.close()]);
       await Promise.race([Promise.all(underway), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
       journal[Symbol.dispose]();
     },
@@ -174,6 +181,12 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
 
 /** Milliseconds in which requests that were cut off get their last line. */
 const CLOSING_MS = 1_000;
+
+function proxyOf({ host, port, credentials, direct }: ProxyConfig): Proxy {
+  const parsed = parseHost(host.includes(':') ? `[${host}]` : host);
+  if (parsed.kind === 'invalid') throw new Error(`the proxy's host ${parsed.why}`);
+  return { host: parsed, port, credentials: credentials ?? undefined, direct };
+}
 
 function sinkOptions({ address, sink }: PipelockScanner, key: Buffer): SinkOptions {
   return { address: sink.address, port: sink.port, dnsPort: sink.dns_port, scanner: address, key };

@@ -58,6 +58,8 @@ child.stdin.write(
     policy: { rules: [{ match: 'exact', host: HOST, ports: [port] }], allow_private: ['127.0.0.0/8'], unopened: [] },
     websockets: 'allow',
     upstream_ca: [ca.certificate],
+    upstream_proxy: null,
+    client_certificates: [],
     secrets: [],
     scanner: { kind: 'embedded', socket },
     journal: join(folder, 'journal.jsonl'),

@@ -4,6 +4,7 @@ import { parseCidr } from './cidr.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
 import { formatRule, parseRule, type Rule, webSocketsSchema } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
+import { clientCertificateSchema, upstreamProxySchema } from './upstream.ts';
 import { isReservedVariable } from './variables.ts';
 
 /** The session's name: part of every container's name. */
@@ -75,6 +76,10 @@ const manifest = z.strictObject({
     .strictObject({
       allow: z.array(rule).default([]),
       upstream_ca: z.array(z.string().min(1)).default([]),
+      /** A company's proxy, which everything goes through. */
+      upstream_proxy: upstreamProxySchema.optional(),
+      /** What is shown to hosts that ask for a certificate. */
+      client_certificates: z.array(clientCertificateSchema).default([]),
       /** Hosts whose TLS is relayed unopened, because they pin their certificate: nothing of it is scanned. */
       tls_bump_ignore: z.array(rule).default([]),
       websockets: webSocketsSchema.default('allow'),
@@ -116,6 +121,15 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, 
         path: ['egress', 'tls_bump_ignore', index],
         message: `"${formatRule(host)}" is not in egress.allow: nothing could be sent there`,
       });
+  for (const [index, { host }] of egress.client_certificates.entries()) {
+    const rule = parseRule(host);
+    if ('ports' in rule && !isAllowed(rule, allow))
+      context.addIssue({
+        code: 'custom',
+        path: ['egress', 'client_certificates', index, 'host'],
+        message: `"${host}" is not in egress.allow: nothing could be sent there`,
+      });
+  }
   for (const [name, wish] of Object.entries(secrets)) {
     if (Object.hasOwn(agent.env, name))
       context.addIssue({

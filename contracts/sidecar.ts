@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ownCredentialSchema } from './credential.ts';
 import { policySchema, webSocketsSchema } from './policy.ts';
 import { boundSecretSchema } from './secret.ts';
+import { clientCertificateConfigSchema, proxyConfigSchema } from './upstream.ts';
 
 /** Standard base64 of the session's 32-byte key for receipts. */
 const sessionKey = z.string();
@@ -39,6 +40,9 @@ export const sidecarConfigSchema = z.object({
   websockets: webSocketsSchema,
   /** PEM texts of further roots for upstream TLS. */
   upstream_ca: z.array(z.string()),
+  /** null: hosts are dialled directly. */
+  upstream_proxy: proxyConfigSchema.nullable(),
+  client_certificates: z.array(clientCertificateConfigSchema),
   scanner: z.discriminatedUnion('kind', [embeddedSchema, pipelockSchema]),
   /** Credentials that are put into requests; their values stand here and in later lines, and nowhere else. */
   secrets: z.array(boundSecretSchema),

@@ -39,6 +39,8 @@ async function config(): Promise<SidecarConfig> {
     policy: { rules: [{ match: 'exact', host: 'a.test', ports: [443] }], allow_private: [], unopened: [] },
     websockets: 'allow',
     upstream_ca: [],
+    upstream_proxy: null,
+    client_certificates: [],
     scanner: { kind: 'embedded', socket: join(folder, 'scanner.sock') },
     secrets: [],
     journal: join(folder, 'journal.jsonl'),

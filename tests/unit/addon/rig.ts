@@ -78,6 +78,8 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
     },
     websockets: 'allow',
     upstream_ca: options.upstreamCa ? [options.upstreamCa.certificate] : [],
+    upstream_proxy: null,
+    client_certificates: [],
     scanner: { kind: 'embedded', socket },
     secrets: [],
     journal: journalFile,

@@ -21,7 +21,15 @@ test('a manifest that says only its version gets every default', () => {
       mounts: [],
       limits: { memory: '4g', pids: 1024 },
     },
-    egress: { allow: [], upstream_ca: [], tls_bump_ignore: [], websockets: 'allow', networks: [], allow_private: [] },
+    egress: {
+      allow: [],
+      upstream_ca: [],
+      client_certificates: [],
+      tls_bump_ignore: [],
+      websockets: 'allow',
+      networks: [],
+      allow_private: [],
+    },
     scanner: { kind: 'embedded' },
     secrets: {},
   });

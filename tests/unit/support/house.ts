@@ -30,8 +30,8 @@ const LAUNCHER: Row[] = [
     why: 'it is the border to any engine: types alone, so that an engine in memory is one as well',
   },
   {
-    files: ['src/{plan,describe,bind,builtin,pipelock,redact}.ts'],
-    may: ['contracts/*', 'src/{builtin,pipelock}.ts'],
+    files: ['src/{plan,describe,bind,builtin,egress,pipelock,redact}.ts'],
+    may: ['contracts/*', 'src/{builtin,egress,pipelock}.ts'],
     types: ['src/backend.ts', 'src/manifest.ts'],
     why: 'same input, same plan: no clock, no randomness, no file; what differs comes in as an argument',
   },
@@ -51,6 +51,12 @@ const LAUNCHER: Row[] = [
     may: ['contracts/*', 'src/errors.ts', 'node:fs', 'node:util'],
     types: ['src/launch.ts', 'src/manifest.ts'],
     why: 'it reads values, and hands them to nobody but who asks: no engine, no output',
+  },
+  {
+    files: ['src/upstream.ts'],
+    may: ['contracts/*', 'src/errors.ts', 'node:crypto', 'node:fs'],
+    types: ['src/manifest.ts'],
+    why: 'it reads what is shown to the outside, and hands it to nobody but who asks',
   },
   {
     files: ['src/manifest.ts'],
@@ -103,7 +109,7 @@ const LAUNCHER: Row[] = [
     may: [
       'contracts/*',
       'src/cli/*',
-      'src/{builtin,collect,command,credentials,describe,errors,history,journal,launch,lock,manifest,mounts,plan}.ts',
+      'src/{builtin,collect,command,credentials,describe,errors,history,journal,launch,lock,manifest,mounts,plan,upstream}.ts',
       'src/provision/list.ts',
       'node:fs',
       'node:path',
@@ -217,17 +223,14 @@ const SIDECAR: Row[] = [
     why: 'what faces the agent cannot reach the world by itself',
   },
   {
+    files: ['addon/upstream/{answer,failure,written}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*'],
+    why: 'what is written to an upstream, and what its answer says, follows from the bytes alone: no socket',
+  },
+  {
     files: ['addon/upstream/*'],
-    may: [
-      'contracts/*',
-      ...JUDGEMENT,
-      'addon/call.ts',
-      'addon/h1/*',
-      'addon/upstream/*',
-      'node:{net,tls}',
-      'node:dns/promises',
-      'undici',
-    ],
+    not: ['addon/upstream/{answer,failure,written}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*', 'addon/upstream/*', 'node:{net,tls}', 'node:dns/promises'],
     why: 'what faces the world gets a request that was judged, never an agent’s socket',
   },
   {
@@ -274,7 +277,7 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   execa: ['src/docker/base.ts', 'src/command.ts'],
   'node-forge': ['addon/authority.ts', 'addon/packages.d.ts'],
   'tar-stream': ['src/docker/archive.ts'],
-  undici: ['addon/call.ts', 'addon/upstream/*', 'addon/packages.d.ts'],
+  undici: ['addon/call.ts', 'addon/packages.d.ts'],
   yaml: ['src/manifest.ts'],
   zod: ['contracts/*', 'src/manifest.ts', 'src/cli/manifest.ts'],
 };

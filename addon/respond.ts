@@ -5,8 +5,8 @@ import type { ResponseHead, Target } from './message.ts';
 import { defaultPort } from './request.ts';
 import { type Caller, shape } from './shape.ts';
 
-/** Every outcome but an upstream's own answer. */
-export type Unforwarded = Exclude<Outcome, { kind: 'forwarded' }>;
+/** Every outcome that is answered by ourselves. */
+export type Unforwarded = Exclude<Outcome, { kind: 'forwarded' | 'passed' }>;
 
 export interface Answer {
   readonly head: ResponseHead;

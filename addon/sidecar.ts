@@ -3,26 +3,30 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Outcome } from '../contracts/exchange.ts';
 import type { Renewal } from '../contracts/secret.ts';
+import { parseHost } from '../contracts/host.ts';
+import type { ProxyConfig } from '../contracts/upstream.ts';
 import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../contracts/sidecar.ts';
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
-import { makeClient } from './client/h1.ts';
 import { takeSessions } from './client/h2.ts';
 import { openDoor } from './client/listen.ts';
+import { passUnopened } from './unopened.ts';
 import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
 import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
 import type { Client, Refusal, Target } from './message.ts';
-import { decide, isTunnelPort } from './policy.ts';
+import { decide, isTunnelPort, isUnopened } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { holdSecrets } from './secrets.ts';
 import { connectScanner, type ScannerOptions } from './scan.ts';
 import { openSink, type SinkOptions } from './sink.ts';
 import { addressCheck, refusalOf } from './upstream/address.ts';
-import { makeDial, makeResolve, type Resolve } from './upstream/dial.ts';
-import { makeUpstream } from './upstream/h1.ts';
+import { makeDial } from './upstream/dial.ts';
+import { makeUpstream } from './upstream/open.ts';
+import type { Proxy } from './upstream/proxy.ts';
+import { makeResolve, type Resolve } from './upstream/resolve.ts';
 
 export interface Sidecar {
   readonly authority: Authority;
@@ -69,24 +73,29 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
   const check = addressCheck(policy.allow_private);
-  const upstream = makeUpstream(
-    makeDial({
-      check,
-      resolve: around.resolve ?? makeResolve(),
-      extraRoots: config.upstream_ca,
-      self: [
-        { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
-        ...(network
-          ? [
-              { address: network.address, ports: [network.port] },
-              { address: network.sink.address, ports: [network.sink.port, network.sink.dns_port] },
-            ]
-          : []),
-      ],
-      ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
-    }),
-  );
-  const exchanges = new Set<Promise<void>>();
+  const dial = makeDial({
+    check,
+    resolve: around.resolve ?? makeResolve(),
+    extraRoots: config.upstream_ca,
+    certificates: config.client_certificates,
+    ...(config.upstream_proxy ? { proxy: proxyOf(config.upstream_proxy) } : {}),
+    self: [
+      { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
+      ...(network
+        ? [
+            { address: network.address, ports: [network.port] },
+            { address: network.sink.address, ports: [network.sink.port, network.sink.dns_port] },
+          ]
+        : []),
+    ],
+    ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
+  });
+  const upstream = makeUpstream(dial);
+  const underway = new Set<Promise<unknown>>();
+  function keep(work: Promise<unknown>): void {
+    underway.add(work);
+    void work.finally(() => underway.delete(work));
+  }
   const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
   const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: cut });
 
@@ -128,12 +137,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const bodyBytes = around.bodyBytes ?? network?.body_bytes ?? BODY_BYTES;
 
   function run(client: Client): void {
-    const running = exchange(client, newId(), steps).then(
-      () => undefined,
-      () => client.destroy(),
-    );
-    exchanges.add(running);
-    void running.finally(() => exchanges.delete(running));
+    keep(exchange(client, newId(), steps).catch(() => client.destroy()));
   }
   const sessions = takeSessions({ budget, bodyBytes, refuse: loop, serve: run });
   function cut(): void {
@@ -147,9 +151,15 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     gate: listen.gate,
     ...(around.headMs === undefined ? {} : { headMs: around.headMs }),
     authority,
+    budget,
+    bodyBytes,
+    refuse: loop,
     refuseTunnel,
-    serve(request, response, how) {
-      run(makeClient(request, response, { ...how, budget, refuse: loop, bodyBytes }));
+    serve: run,
+    takeUnopened(socket, target) {
+      if (!isUnopened(policy, target)) return false;
+      keep(passUnopened(socket, target, newId(), { ...steps, dial }));
+      return true;
     },
     h2: (socket, tunnel) => sessions.accept(socket, tunnel),
     record(method, target, outcome: Outcome) {
@@ -171,8 +181,9 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
       lifeline[Symbol.dispose]();
       sessions.cut();
       door.close();
-      await Promise.allSettled([names.close(), scanner.close(), sink?.close(), upstream[Symbol.asyncDispose]()]);
-      await Promise.race([Promise.all(exchanges), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
+      upstream[Symbol.dispose]();
+      await Promise.allSettled([names.close(), scanner.close(), sink?.close()]);
+      await Promise.race([Promise.all(underway), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
       journal[Symbol.dispose]();
     },
   };
@@ -180,6 +191,12 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
 
 /** Milliseconds in which requests that were cut off get their last line. */
 const CLOSING_MS = 1_000;
+
+function proxyOf({ host, port, credentials, direct }: ProxyConfig): Proxy {
+  const parsed = parseHost(host.includes(':') ? `[${host}]` : host);
+  if (parsed.kind === 'invalid') throw new Error(`the proxy's host ${parsed.why}`);
+  return { host: parsed, port, credentials: credentials ?? undefined, direct };
+}
 
 function sinkOptions({ address, sink }: PipelockScanner, key: Buffer): SinkOptions {
   return { address: sink.address, port: sink.port, dnsPort: sink.dns_port, scanner: address, key };

@@ -1,7 +1,7 @@
 /** The launch plan: what will exist, as data. Printed by `--dry-run --format=json`, executed by `launch`. */
 import { z } from 'zod';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { policySchema } from './policy.ts';
+import { policySchema, webSocketsSchema } from './policy.ts';
 import { boundSecretSchema } from './secret.ts';
 import {
   embeddedSchema,
@@ -10,6 +10,7 @@ import {
   scannerConfigSchema,
   sidecarConfigSchema,
 } from './sidecar.ts';
+import { clientCertificateConfigSchema, proxyConfigSchema } from './upstream.ts';
 
 /** A named reference to what only the launch can know; every name is listed under `late_bound`. */
 export const lateSchema = z.strictObject({ late: z.string() });
@@ -121,6 +122,8 @@ export const planSchema = z.strictObject({
     bump: sidecarConfigSchema.extend({
       key: lateSchema,
       secrets: z.array(boundSecretSchema.extend({ value: lateSchema, placeholder: lateSchema })),
+      upstream_proxy: proxyConfigSchema.extend({ credentials: lateSchema.nullable() }).nullable(),
+      client_certificates: z.array(clientCertificateConfigSchema.extend({ cert: lateSchema, key: lateSchema })),
       scanner: z.discriminatedUnion('kind', [
         embeddedSchema,
         pipelockSchema.extend({
@@ -137,8 +140,17 @@ export const planSchema = z.strictObject({
   egress: z.strictObject({
     allow: z.array(z.string()),
     policy: policySchema,
+    /** Rules of `policy.unopened`, likewise. */
+    unopened: z.array(z.string()),
+    websockets: webSocketsSchema,
     networks: z.array(z.string()),
     upstream_ca: z.array(z.string()),
+    /** A company's proxy: its place, where its credentials come from, and the hosts that are dialled without it. */
+    upstream_proxy: z
+      .strictObject({ url: z.string(), credentials: z.string().nullable(), no_proxy: z.array(z.string()) })
+      .nullable(),
+    /** Files of what is shown to hosts that ask for a certificate. */
+    client_certificates: z.array(z.strictObject({ host: z.string(), cert: z.string(), key: z.string() })),
     mitm: z.strictObject({ enabled: z.literal(true), ca_fingerprint: z.null() }),
   }),
   scanner: z.discriminatedUnion('kind', [

@@ -4,9 +4,10 @@ import { PIPELOCK_BODY_BYTES, PIPELOCK_IMAGE, PIPELOCK_VERSIONS, versionOfImage 
 import { looksLikeCredential } from '../contracts/placeholder.ts';
 import { type ContainerSpec, type LaunchPlan, late, type MountSpec, type Role } from '../contracts/plan.ts';
 import { formatRule, type Policy, parseRule } from '../contracts/policy.ts';
-import { formatPlace, hostsOf, placesOf } from '../contracts/secret.ts';
+import { formatPlace, formatSource, hostsOf, placesOf } from '../contracts/secret.ts';
 import { BUNDLE_FILE, CERTIFICATE_FILE, clientVariables } from '../contracts/variables.ts';
 import { OWN_CREDENTIALS } from './builtin.ts';
+import { lateUpstream, planUpstream, printUpstream } from './egress.ts';
 import type { LoadedManifest } from './manifest.ts';
 import { PIPELOCK_FILE, PIPELOCK_FOLDER, PIPELOCK_PORT, pipelockConfig } from './pipelock.ts';
 
@@ -31,7 +32,7 @@ const MIB = 1024 ** 2;
 export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOptions): LaunchPlan {
   const { manifest } = loaded;
   const name = (part: string) => `bottle-${slug}-${part}`;
-  const policy = readPolicy(manifest.egress.allow, manifest.egress.allow_private);
+  const policy = readPolicy(manifest.egress);
   const user = agentUser(loaded);
   const proxy = { host: name('bump'), port: PROXY_PORT };
   const variables = clientVariables(proxy);
@@ -135,7 +136,9 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
         },
         own_names: [gate.name, bump.name, scan.scanner.name, agent.name],
         policy,
+        websockets: manifest.egress.websockets,
         upstream_ca: loaded.upstreamCa.map(({ pem }) => pem),
+        ...planUpstream(manifest.egress),
         scanner: scan.reached,
         secrets: boundSecrets(loaded),
         journal: `${JOURNAL_FOLDER}/journal.ndjson`,
@@ -145,8 +148,11 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     egress: {
       allow: policy.rules.map(formatRule),
       policy,
+      unopened: policy.unopened.map(formatRule),
+      websockets: manifest.egress.websockets,
       networks: manifest.egress.networks,
       upstream_ca: loaded.upstreamCa.map(({ path }) => path),
+      ...printUpstream(manifest.egress),
       mitm: { enabled: true, ca_fingerprint: null },
     },
     scanner: scan.plan,
@@ -157,6 +163,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     late_bound: {
       ...lateBound(agent, user, manifest.egress.networks.length > 0),
       ...lateSecrets(loaded),
+      ...lateUpstream(manifest.egress),
       ...scan.late_bound,
     },
     notes: notes(loaded),
@@ -305,12 +312,9 @@ function defaultRoute(name: string, bump: string): ContainerSpec {
   });
 }
 
-function readPolicy(allow: readonly string[], allowPrivate: readonly string[]): Policy {
-  const rules = allow.flatMap((text) => {
-    const rule = parseRule(text);
-    return 'kind' in rule ? [] : [rule]; // the schema has refused those
-  });
-  return { rules, allow_private: [...allowPrivate] };
+function readPolicy({ allow, allow_private, tls_bump_ignore }: LoadedManifest['manifest']['egress']): Policy {
+  const rules = (texts: readonly string[]) => texts.map(parseRule).filter((rule) => 'ports' in rule); // the schema has refused others
+  return { rules: rules(allow), allow_private: [...allow_private], unopened: rules(tls_bump_ignore) };
 }
 
 function agentEnv({ manifest, secrets }: LoadedManifest): ContainerSpec['env'] {
@@ -346,11 +350,6 @@ function secretsPrinted({ manifest }: LoadedManifest): LaunchPlan['secrets'] {
     places: placesOf(wish).map(formatPlace),
     headers: wish.headers,
   }));
-}
-
-function formatSource({ env, file, command }: LoadedManifest['manifest']['secrets'][string]['from']): string {
-  if (env !== undefined) return `${env} of your environment`;
-  return file === undefined ? `what this prints on your machine: ${JSON.stringify(command)}` : `the file ${file}`;
 }
 
 function lateSecrets({ manifest }: LoadedManifest): Record<string, string> {
@@ -395,6 +394,9 @@ function notes({ source, manifest, secrets }: LoadedManifest): string[] {
       ? ['no bottle.yaml here: running the built-in default, Claude Code in this folder ("bottle init" writes one)']
       : []),
     ...(manifest.egress.allow.length === 0 ? ['egress.allow is empty: the agent reaches no host'] : []),
+    ...(manifest.egress.tls_bump_ignore.length > 0
+      ? [`relayed unopened, not scanned: ${manifest.egress.tls_bump_ignore.join(', ')} (egress.tls_bump_ignore)`]
+      : []),
     ...Object.entries(secrets)
       .filter(([name, value]) => looksLikeCredential(name, value))
       .map(

@@ -10,6 +10,7 @@ import { readFields } from '../h2fields.ts';
 import type { Inflow } from '../inflow.ts';
 import type { Field, Received, Refusal, Unit } from '../message.ts';
 import { valuesOf } from '../request.ts';
+import { trailerRefusal } from '../trailers.ts';
 
 /** How the messages of one call are written. */
 export interface Coding {
@@ -48,7 +49,7 @@ export async function* messages(stream: Readable, options: MessagesOptions): Asy
     trailers = readFields(list);
   });
   try {
-    yield nothing({ last: false, trailers });
+    yield nothing({ last: false, trailers: [] });
     for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       inflow.count();
       for (const read of reader.read(chunk as Buffer)) {
@@ -57,8 +58,8 @@ export async function* messages(stream: Readable, options: MessagesOptions): Asy
       }
     }
     if (!inflow.isWhole) yield { kind: 'gone' };
-    else if (reader.isBetween) yield nothing({ last: true, trailers });
-    else yield refused(400, 'the last message is cut off');
+    else if (!reader.isBetween) yield refused(400, 'the last message is cut off');
+    else yield trailerRefusal(trailers) ?? nothing({ last: true, trailers });
   } catch {
     yield { kind: 'gone' }; // a stream that is reset is an error to whoever reads it
   } finally {

@@ -9,6 +9,7 @@ import type { Client, Field, Received, Refusal, ResponseHead, Target } from '../
 import { readHead, type Tunnel, valuesOf } from '../request.ts';
 import type { Unforwarded } from '../respond.ts';
 import { grpcStatus } from '../shape.ts';
+import { trailerRefusal } from '../trailers.ts';
 import { codingOf, messages } from './grpc.ts';
 
 export interface StreamOptions {
@@ -69,7 +70,8 @@ export function makeStream(stream: ServerHttp2Stream, list: readonly string[], o
     write: (chunk) => answer.write(chunk),
     finish: (trailers) => answer.finish(trailers),
     destroy(why) {
-      if (why && why.kind !== 'forwarded' && isGrpc(head.fields)) answer.tellStatus(why);
+      const isTold = why && why.kind !== 'forwarded' && why.kind !== 'passed' && isGrpc(head.fields);
+      if (isTold) answer.tellStatus(why);
       else answer.reset();
     },
   };
@@ -197,7 +199,9 @@ function readBody(stream: ServerHttp2Stream, body: Arriving, { inflow, gone, ms 
       trailers = readFields(list);
     }
     function onEnd(): void {
-      if (inflow.isWhole) settle(body.end(trailers));
+      const refusal = inflow.isWhole ? trailerRefusal(trailers) : undefined;
+      if (refusal) giveUp(refusal);
+      else if (inflow.isWhole) settle(body.end(trailers));
       else giveUp({ kind: 'gone' });
     }
     function onGone(): void {

@@ -11,16 +11,11 @@ import * as limits from '../limits.ts';
 import type { Client, Field, Leg, Relayed, RequestHead, ResponseHead, Target, Unit } from '../message.ts';
 import { defaultPort } from '../request.ts';
 import { TIMED_OUT } from '../respond.ts';
+import { endToEnd } from './answer.ts';
+import type { Shared } from './pool.ts';
 
-export interface H2Connection {
-  /** False once it takes no more streams: it is closed, the upstream has said goodbye, or as many are open as it allows. */
-  readonly usable: boolean;
-  leg(gone: AbortSignal): H2Leg;
-  /** Ends it, with what is under way. */
-  close(): void;
-}
-
-export interface H2Leg extends Leg {
+/** A leg on a connection that others share. */
+export interface SharedLeg extends Leg {
   /** The upstream has said that it did nothing with this request (RFC 9113 section 8.7), or it was never sent. */
   readonly isUnprocessed: boolean;
 }
@@ -34,7 +29,7 @@ export interface H2Options {
 }
 
 /** Takes a connection on which `h2` was negotiated, and whose certificate was verified. */
-export function openH2(socket: TLSSocket, options: H2Options): H2Connection {
+export function openH2(socket: TLSSocket, options: H2Options): Shared {
   const session = connect('https://upstream', { createConnection: () => socket, ...SESSION });
   const shared: Session = { session, open: 0, lastProcessed: Number.POSITIVE_INFINITY };
   session.on('error', () => undefined); // each stream tells it
@@ -73,7 +68,7 @@ interface Session {
   lastProcessed: number;
 }
 
-class StreamLeg implements H2Leg {
+class StreamLeg implements SharedLeg {
   readonly #shared: Session;
   readonly #gone: AbortSignal;
   readonly #options: H2Options;
@@ -148,7 +143,7 @@ class StreamLeg implements H2Leg {
       this.#guarded(() => this.#answer(responseHead(raw ?? [])));
     });
     stream.once('trailers', (_fields, _flags, raw) => {
-      this.#trailers = withoutOurs(readFields(raw ?? []));
+      this.#trailers = endToEnd(readFields(raw ?? []));
     });
     stream.once('end', () => {
       if (!this.#inflow?.isWhole) return; // its close tells
@@ -293,12 +288,7 @@ function authorityOf({ scheme, host, port }: Target): string {
 
 function responseHead(raw: readonly string[]): ResponseHead {
   const status = Number(raw[raw.indexOf(':status') + 1]);
-  return { status, text: STATUS_CODES[status] ?? '', fields: withoutOurs(readFields(raw)) };
-}
-
-/** Without any that would look like ours. */
-function withoutOurs(fields: readonly Field[]): Field[] {
-  return fields.filter(([name]) => !name.startsWith('x-bottle-'));
+  return { status, text: STATUS_CODES[status] ?? '', fields: endToEnd(readFields(raw)) };
 }
 
 /** Names of RFC 9113 section 7. */

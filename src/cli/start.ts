@@ -8,13 +8,14 @@ import { outputOf } from '../command.ts';
 import { readCredentials } from '../credentials.ts';
 import { describe } from '../describe.ts';
 import { Cancelled, LaunchError, TrustError, UsageError } from '../errors.ts';
-import { readJournal, summarize } from '../journal.ts';
+import { readJournal, summarize, unscanned } from '../journal.ts';
 import { launch } from '../launch.ts';
 import type { LoadedManifest } from '../manifest.ts';
 import { resolveMountSource } from '../mounts.ts';
 import { planLaunch } from '../plan.ts';
 import { PROVISIONERS } from '../provision/list.ts';
 import type { Ended, Session } from '../session.ts';
+import { readUpstream } from '../upstream.ts';
 import type { Deps } from './deps.ts';
 import { load } from './load.ts';
 import { lockedPlan } from './lock.ts';
@@ -62,7 +63,8 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     deps.io.say(
       `${ended.lost.join(', ')} ended while the agent ran; from then on it had no way out. See: bottle logs ${slug}`,
     );
-  for (const line of summarize(readJournal(ended.journal), slug, ended.lost.length > 0 ? 4 : 5)) say(line);
+  const records = readJournal(ended.journal);
+  for (const line of [...unscanned(records), ...summarize(records, slug, ended.lost.length > 0 ? 4 : 5)]) say(line);
   return ended.status;
 
   async function run(): Promise<Ended & { journal: string }> {
@@ -74,6 +76,7 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
         session: identity,
         secrets: loaded.secrets,
         credentials,
+        upstream: readUpstream(loaded.upstream, deps.env),
         key: deps.random(32),
         terminal: deps.io.caller.terminal !== undefined,
         provisioners: PROVISIONERS,

@@ -20,12 +20,22 @@ export interface Steps {
   readonly upstream: Upstream;
 }
 
+/** What can become of a request that we read. */
+export type Exchanged = Exclude<Outcome, { kind: 'passed' }>;
+
 /** Never rejects. `id`: letters, digits and "-". */
-export async function exchange(client: Client, id: string, steps: Steps): Promise<Outcome> {
+export async function exchange(client: Client, id: string, steps: Steps): Promise<Exchanged> {
   const began = performance.now();
   const subject = { id, method: client.head.method, target: client.head.target };
-  const progress: Progress = { leg: undefined, relayed: undefined, admitted: false, started: false, received: 0 };
-  let outcome: Outcome;
+  const progress: Progress = {
+    leg: undefined,
+    relayed: undefined,
+    admitted: false,
+    started: false,
+    received: 0,
+    messages: undefined,
+  };
+  let outcome: Exchanged;
   try {
     outcome = await pass(client, id, steps, progress);
   } catch (error) {
@@ -36,9 +46,10 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
   const sent = leg?.sent ?? 0;
   leg?.[Symbol.dispose]();
   await progress.relayed?.catch(() => undefined); // what it failed of has been told; how far it came has not
-  const { admitted, received, started } = progress;
+  const { admitted, received, started, messages } = progress;
   try {
-    steps.journal.close(subject, { outcome, sent, received, admitted, durationMs: performance.now() - began });
+    const durationMs = performance.now() - began;
+    steps.journal.close(subject, { outcome, sent, received, admitted, messages, durationMs });
   } finally {
     if (outcome.kind !== 'forwarded') answer(client, outcome, { id, sent, started });
   }
@@ -48,14 +59,16 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
 interface Progress {
   leg: Leg | undefined;
   /** What becomes of the answer, from the moment that there is a leg: an upstream may answer before it has read all. */
-  relayed: Promise<Outcome> | undefined;
+  relayed: Promise<Exchanged> | undefined;
   admitted: boolean;
   /** The agent has the head of an answer already. */
   started: boolean;
   received: number;
+  /** Of a stream: the messages that were sent. */
+  messages: number | undefined;
 }
 
-async function pass(client: Client, id: string, steps: Steps, progress: Progress): Promise<Outcome> {
+async function pass(client: Client, id: string, steps: Steps, progress: Progress): Promise<Exchanged> {
   const { head } = client;
   const unavailable = steps.unavailable();
   if (unavailable !== undefined) return failed('internal', unavailable);
@@ -64,18 +77,24 @@ async function pass(client: Client, id: string, steps: Steps, progress: Progress
   if (decision.kind !== 'allow') return { kind: 'denied', rule: decision.why };
 
   const units = client.units[Symbol.asyncIterator]();
-  const first = await release(await units.next(), client, id, steps, progress);
-  if (first.kind !== 'sent') return first;
-  const { leg, relayed } = progress;
-  if (!leg || !relayed) return failed('internal', 'the request had no unit');
-  if (first.last) return await relayed;
+  try {
+    const first = await release(await units.next(), client, id, steps, progress);
+    if (first.kind !== 'sent') return first;
+    const { leg, relayed } = progress;
+    if (!leg || !relayed) return failed('internal', 'the request had no unit');
+    if (first.last) return await relayed;
 
-  // A stream: the answer passes while messages follow. Whichever ends first ends the other.
-  const refused = rest(units, client, id, steps, progress);
-  const outcome = await Promise.race([relayed, refused.then((no) => no ?? relayed)]);
-  leg[Symbol.dispose]();
-  await relayed;
-  return outcome;
+    // A stream: the answer passes while messages follow. Whichever ends first ends the other.
+    progress.messages = 0;
+    const refused = rest(units, client, id, steps, progress);
+    const outcome = await Promise.race([relayed, refused.then((no) => no ?? relayed)]);
+    leg[Symbol.dispose]();
+    await relayed;
+    return outcome;
+  } finally {
+    // It may still wait for bytes of the agent, so it is not waited for; nobody reads what it would say.
+    units.return?.().then(undefined, () => undefined);
+  }
 }
 
 type Released = { readonly kind: 'sent'; readonly last: boolean } | Unforwarded;
@@ -106,6 +125,7 @@ async function release(
   if (client.gone.aborted) return failed('internal', 'the agent left during the scan');
   if (progress.leg) {
     await progress.leg.send(undefined, held);
+    if (held.size > 0) progress.messages = (progress.messages ?? 0) + 1;
     return { kind: 'sent', last: held.last };
   }
   steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size, neutral.elsewhere);
@@ -117,7 +137,7 @@ async function release(
   return { kind: 'sent', last: held.last };
 }
 
-/** The units of a stream after its first. Undefined: all were sent, or the answer ended before them. */
+/** The units of a stream after its first. Undefined: all were sent, or the agent left: what had been answered by then, `relay` tells. */
 async function rest(
   units: AsyncIterator<Received>,
   client: Client,
@@ -126,14 +146,17 @@ async function rest(
   progress: Progress,
 ): Promise<Unforwarded | undefined> {
   for (;;) {
-    const sent = await release(await units.next(), client, id, steps, progress);
+    const next = await units.next();
+    if (!next.done && next.value.kind === 'gone') return undefined;
+    const sent = await release(next, client, id, steps, progress);
+    if (sent.kind === 'failed' && client.gone.aborted) return undefined;
     if (sent.kind !== 'sent') return sent;
     if (sent.last) return undefined;
   }
 }
 
 /** Relays the answer, and cuts it where it repeats a secret. */
-async function watched(client: Client, leg: Leg, steps: Steps, progress: Progress): Promise<Outcome> {
+async function watched(client: Client, leg: Leg, steps: Steps, progress: Progress): Promise<Exchanged> {
   const tap = steps.secrets.watch(client, () => leg[Symbol.dispose]());
   if (!tap) return await relay(client, leg, progress);
   const outcome = await relay(tap.client, leg, progress);
@@ -143,7 +166,7 @@ async function watched(client: Client, leg: Leg, steps: Steps, progress: Progres
   return failed('upstream', tap.cut);
 }
 
-async function relay(client: Client, leg: Leg, progress: Progress): Promise<Outcome> {
+async function relay(client: Client, leg: Leg, progress: Progress): Promise<Exchanged> {
   progress.started = true; // also if relaying throws: a second head must never follow a first
   const relayed = await leg.relay(client);
   progress.started = hasStarted(relayed);
@@ -172,7 +195,7 @@ function answer(client: Client, outcome: Unforwarded, at: { id: string; sent: nu
   try {
     if (at.started || client.gone.aborted) return client.destroy(outcome);
     const { method, target } = client.head;
-    const { head, body } = respond(outcome, { id: at.id, method, target, sent: at.sent });
+    const { head, body } = respond(outcome, { id: at.id, method, target, caller: client.head, sent: at.sent });
     client.start(head);
     if (body.length > 0) client.write(body);
     client.finish([]);

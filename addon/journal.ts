@@ -20,6 +20,8 @@ export interface Ending {
   readonly received: number;
   readonly durationMs: number;
   readonly admitted: boolean;
+  /** Of a stream: the agent's messages that were sent. */
+  readonly messages?: number | undefined;
 }
 
 export interface Journal {
@@ -103,7 +105,7 @@ export function openJournal(options: JournalOptions): Journal {
         ...(elsewhere.length > 0 ? { placeholders: [...elsewhere] } : {}),
       });
     },
-    close(subject, { outcome, sent, received, durationMs, admitted }) {
+    close(subject, { outcome, sent, received, durationMs, admitted, messages }) {
       if (!admitted && outcome.kind !== 'forwarded' && isOnlyCounted(subject.target, outcome)) return;
       quietly(() =>
         append({
@@ -112,6 +114,7 @@ export function openJournal(options: JournalOptions): Journal {
           outcome: bare(outcome),
           sent_bytes: sent,
           received_bytes: received,
+          ...(messages === undefined ? {} : { messages }),
           duration_ms: Math.round(durationMs * 100) / 100,
         }),
       );
@@ -147,6 +150,8 @@ function bare(outcome: Outcome): Outcome {
   switch (outcome.kind) {
     case 'forwarded':
       return { kind: outcome.kind, status: outcome.status };
+    case 'passed':
+      return { kind: outcome.kind };
     case 'denied':
       return { kind: outcome.kind, rule: outcome.rule };
     case 'blocked':

@@ -22,7 +22,7 @@ export const BUDGET_BYTES = 256 * MiB;
 export const HEAD_MS = 60_000;
 /** Milliseconds in which a whole request must have arrived: 32 MiB over a slow disk or an image build. */
 export const REQUEST_MS = 300_000;
-/** Milliseconds between two looks at the two limits above. */
+/** Milliseconds between two looks at what is late. */
 export const REQUEST_CHECK_MS = 5_000;
 /** Milliseconds that an idle kept-alive connection of the agent stays open; longer than clients keep theirs. */
 export const CLIENT_IDLE_MS = 90_000;
@@ -30,6 +30,12 @@ export const CLIENT_IDLE_MS = 90_000;
 export const FIRST_BYTE_MS = 120_000;
 /** Milliseconds for a TLS handshake with the agent. */
 export const HANDSHAKE_MS = 20_000;
+/** Bytes of a ClientHello that is only looked at: with post-quantum key shares and tickets it has a few thousand. */
+export const HELLO_BYTES = 64 * KiB;
+/** Milliseconds that a connection has, whose last answer is written, until the agent has read it. */
+export const LINGER_MS = 5_000;
+/** Bytes that are held of what an agent sends behind a request whose answer is not complete. */
+export const PIPELINED_BYTES = 64 * KiB;
 /** Connections of the agent; more than its file descriptors by default. */
 export const CLIENT_CONNECTIONS = 4_096;
 
@@ -69,6 +75,11 @@ export const EXTRACT_FIELD_BYTES = 8 * KiB;
 export const EXTRACT_SPARE = 256 * KiB;
 /** Bytes that two parts of one extract share; longer than anything that is looked for. */
 export const EXTRACT_OVERLAP = 4 * KiB;
+/**
+ * Bytes of the messages before that are read once more together with the beginning of the next, and bytes of that: longer than any
+ * private key. An open WebSocket keeps at most three such ends, and 32 KiB more where it compresses.
+ */
+export const SEAM_BYTES = 4 * KiB;
 
 /** Milliseconds of one DNS query, and how often it is tried. */
 export const RESOLVE_MS = 3_000;
@@ -129,3 +140,32 @@ export const REFUSALS_COUNTED_MS = 5_000;
 export const REFUSAL_KINDS = 1_000;
 /** Characters of a path in the journal. */
 export const PATH_CHARACTERS = 256;
+
+/** Streams of one HTTP/2 connection of the agent that are open at once: what servers offer, and more than any known client uses. */
+export const CLIENT_STREAMS = 128;
+/** Bytes that the agent may send on a stream before they are taken: one host, so that nothing is gained by more. */
+export const CLIENT_WINDOW = 1 * MiB;
+/** Resets of an HTTP/2 connection at once, and per second from then on (CVE-2023-44487): a browser drops a page's requests together. */
+export const STREAM_RESETS = 500;
+export const STREAM_RESETS_PER_SECOND = 33;
+/** Frames on one HTTP/2 connection that break the rules, and streams that it opens beyond what is allowed, before it is closed. */
+export const INVALID_FRAMES = 100;
+export const REJECTED_STREAMS = 100;
+/** Settings in one frame; there are nine in all. */
+export const SETTINGS = 32;
+/** MiB of one HTTP/2 connection's heads and unsent bytes, beyond which it opens no stream: 128 heads and a few large pieces of bodies. */
+export const SESSION_MIB = 64;
+/** Milliseconds in which an agent that is answered may still send of its request; what comes is not kept. */
+export const STREAM_LINGER_MS = 1_000;
+/** Milliseconds that a connection that is being closed has to finish its streams. */
+export const STREAMS_CLOSING_MS = 1_000;
+
+/** Bytes that an upstream may send on a stream before they are taken: from 100 ms away that is 40 MB/s. */
+export const UPSTREAM_WINDOW = 4 * MiB;
+/** Bytes of answers over HTTP/2 that wait for an agent that is slower: 64 full windows. */
+export const UPSTREAM_HELD_BYTES = 256 * MiB;
+/** Streams on one HTTP/2 connection to an upstream, if it allows as many. */
+export const UPSTREAM_STREAMS = 100;
+
+/** Bytes of one message of a stream; the largest that any gRPC server takes by default is 4 MiB. */
+export const MESSAGE_BYTES = 32 * MiB;

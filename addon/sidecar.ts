@@ -8,15 +8,16 @@ import type { ProxyConfig } from '../contracts/upstream.ts';
 import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../contracts/sidecar.ts';
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
-import { makeClient } from './client/h1.ts';
+import { takeSessions } from './client/h2.ts';
 import { openDoor } from './client/listen.ts';
+import { passUnopened } from './unopened.ts';
 import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
 import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
-import type { Refusal, Target } from './message.ts';
-import { decide, isTunnelPort } from './policy.ts';
+import type { Client, Refusal, Target } from './message.ts';
+import { decide, isTunnelPort, isUnopened } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { holdSecrets } from './secrets.ts';
 import { connectScanner, type ScannerOptions } from './scan.ts';
@@ -72,28 +73,31 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
   const check = addressCheck(policy.allow_private);
-  const upstream = makeUpstream(
-    makeDial({
-      check,
-      resolve: around.resolve ?? makeResolve(),
-      extraRoots: config.upstream_ca,
-      certificates: config.client_certificates,
-      ...(config.upstream_proxy ? { proxy: proxyOf(config.upstream_proxy) } : {}),
-      self: [
-        { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
-        ...(network
-          ? [
-              { address: network.address, ports: [network.port] },
-              { address: network.sink.address, ports: [network.sink.port, network.sink.dns_port] },
-            ]
-          : []),
-      ],
-      ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
-    }),
-  );
-  const exchanges = new Set<Promise<void>>();
+  const dial = makeDial({
+    check,
+    resolve: around.resolve ?? makeResolve(),
+    extraRoots: config.upstream_ca,
+    certificates: config.client_certificates,
+    ...(config.upstream_proxy ? { proxy: proxyOf(config.upstream_proxy) } : {}),
+    self: [
+      { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
+      ...(network
+        ? [
+            { address: network.address, ports: [network.port] },
+            { address: network.sink.address, ports: [network.sink.port, network.sink.dns_port] },
+          ]
+        : []),
+    ],
+    ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
+  });
+  const upstream = makeUpstream(dial);
+  const underway = new Set<Promise<unknown>>();
+  function keep(work: Promise<unknown>): void {
+    underway.add(work);
+    void work.finally(() => underway.delete(work));
+  }
   const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
-  const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });
+  const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: cut });
 
   const steps: Steps = {
     unavailable() {
@@ -132,22 +136,32 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   }
   const bodyBytes = around.bodyBytes ?? network?.body_bytes ?? BODY_BYTES;
 
+  function run(client: Client): void {
+    keep(exchange(client, newId(), steps).catch(() => client.destroy()));
+  }
+  const sessions = takeSessions({ budget, bodyBytes, refuse: loop, serve: run });
+  function cut(): void {
+    sessions.cut(); // first: they say goodbye on the connections that the door closes
+    door.cut();
+  }
+
   const door = await openDoor({
     address: listen.address,
     port: listen.proxy_port,
     gate: listen.gate,
     ...(around.headMs === undefined ? {} : { headMs: around.headMs }),
     authority,
+    budget,
+    bodyBytes,
+    refuse: loop,
     refuseTunnel,
-    serve(request, response, how) {
-      const client = makeClient(request, response, { ...how, budget, refuse: loop, bodyBytes });
-      const running = exchange(client, newId(), steps).then(
-        () => undefined,
-        () => client.destroy(),
-      );
-      exchanges.add(running);
-      void running.finally(() => exchanges.delete(running));
+    serve: run,
+    takeUnopened(socket, target) {
+      if (!isUnopened(policy, target)) return false;
+      keep(passUnopened(socket, target, newId(), { ...steps, dial }));
+      return true;
     },
+    h2: (socket, tunnel) => sessions.accept(socket, tunnel),
     record(method, target, outcome: Outcome) {
       const id = newId();
       journal.close({ id, method, target }, { outcome, sent: 0, received: 0, durationMs: 0, admitted: false });
@@ -165,10 +179,11 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     renew: (renewal) => secrets.renew(renewal.secrets),
     async close() {
       lifeline[Symbol.dispose]();
+      sessions.cut();
       door.close();
       upstream[Symbol.dispose]();
       await Promise.allSettled([names.close(), scanner.close(), sink?.close()]);
-      await Promise.race([Promise.all(exchanges), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
+      await Promise.race([Promise.all(underway), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
       journal[Symbol.dispose]();
     },
   };

@@ -5,6 +5,8 @@ import { z } from 'zod';
 export const outcomeSchema = z.discriminatedUnion('kind', [
   /** Policy allowed it, it was proven to be scanned, upstream answered. */
   z.object({ kind: z.literal('forwarded'), status: z.number().int() }),
+  /** Policy allowed it, and the manifest wants it relayed unopened (`egress.tls_bump_ignore`): nothing of it was scanned. */
+  z.object({ kind: z.literal('passed') }),
   /** Policy said no. */
   z.object({ kind: z.literal('denied'), rule: z.string() }),
   /** The scanner said no; `finding` is its own sanitised line. */
@@ -45,8 +47,10 @@ export const closedSchema = z.object({
   outcome: outcomeSchema,
   /** Bytes of the request that left for the upstream, head and body. 0 unless it was admitted. */
   sent_bytes: z.number().int(),
-  /** Bytes of the response's body that were relayed to the agent. */
+  /** Bytes of the response's body that were relayed to the agent; of a WebSocket, what came behind the answer's head. */
   received_bytes: z.number().int(),
+  /** Of a stream, as a WebSocket is one: the agent's messages that were sent, each scanned by itself. */
+  messages: z.number().int().optional(),
   duration_ms: z.number(),
 });
 

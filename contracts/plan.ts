@@ -1,7 +1,7 @@
 /** The launch plan: what will exist, as data. Printed by `--dry-run --format=json`, executed by `launch`. */
 import { z } from 'zod';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { policySchema } from './policy.ts';
+import { policySchema, webSocketsSchema } from './policy.ts';
 import { boundSecretSchema } from './secret.ts';
 import {
   embeddedSchema,
@@ -140,6 +140,9 @@ export const planSchema = z.strictObject({
   egress: z.strictObject({
     allow: z.array(z.string()),
     policy: policySchema,
+    /** Rules of `policy.unopened`, likewise. */
+    unopened: z.array(z.string()),
+    websockets: webSocketsSchema,
     networks: z.array(z.string()),
     upstream_ca: z.array(z.string()),
     /** A company's proxy: its place, where its credentials come from, and the hosts that are dialled without it. */

@@ -14,10 +14,15 @@ export const ruleSchema = z.object({
 });
 export type Rule = z.infer<typeof ruleSchema>;
 
+/** What becomes of a request for a WebSocket: `refuse` answers 426 at once, so that clients that can do without one go on. */
+export const webSocketsSchema = z.enum(['allow', 'refuse']);
+
 export const policySchema = z.object({
   rules: z.array(ruleSchema),
   /** CIDR blocks of private, loopback or link-local addresses that may be dialled all the same. */
   allow_private: z.array(z.string()),
+  /** Hosts and ports whose TLS is relayed unopened; each is covered by `rules` as well. */
+  unopened: z.array(ruleSchema),
 });
 export type Policy = z.infer<typeof policySchema>;
 

@@ -1,7 +1,7 @@
 /** What the launcher sends to the containers of a session by standard input, and what they print when they are ready. */
 import { z } from 'zod';
 import { ownCredentialSchema } from './credential.ts';
-import { policySchema } from './policy.ts';
+import { policySchema, webSocketsSchema } from './policy.ts';
 import { boundSecretSchema } from './secret.ts';
 import { clientCertificateConfigSchema, proxyConfigSchema } from './upstream.ts';
 
@@ -37,6 +37,7 @@ export const sidecarConfigSchema = z.object({
   /** Names under which the sidecar itself can be reached; a request for one is a loop. */
   own_names: z.array(z.string()),
   policy: policySchema,
+  websockets: webSocketsSchema,
   /** PEM texts of further roots for upstream TLS. */
   upstream_ca: z.array(z.string()),
   /** null: hosts are dialled directly. */

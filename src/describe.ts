@@ -55,6 +55,7 @@ function describeText(plan: LaunchPlan): string {
     ...[gate, ...(check ? [check] : []), scanner, bump, ...(route ? [route] : []), agent].flatMap(describeContainer),
     'egress',
     `  allow: ${plan.egress.allow.join(', ') || 'nothing'}; everything else is refused`,
+    `  WebSockets: ${plan.egress.websockets === 'refuse' ? 'refused (426)' : 'each message of the agent is scanned before it goes on'}`,
     `  private addresses that may be dialled: ${plan.egress.policy.allow_private.join(', ') || 'none'}`,
     ...(plan.egress.networks.length > 0
       ? [`  further networks of the sidecar: ${plan.egress.networks.join(', ')}`]
@@ -64,6 +65,9 @@ function describeText(plan: LaunchPlan): string {
       : []),
     ...describeUpstream(plan.egress),
     '  TLS is opened with a CA that is made at the launch and lives in memory only',
+    ...(plan.egress.unopened.length > 0
+      ? [`  NOT opened, so not scanned: ${plan.egress.unopened.join(', ')}; their bytes are counted`]
+      : []),
     ...(plan.secrets.length > 0 ? ['secrets', ...plan.secrets.flatMap(describeSecret)] : []),
     'scanner',
     ...describeScanner(plan),

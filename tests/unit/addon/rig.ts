@@ -13,7 +13,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { type Authority, makeAuthority } from '../../../addon/authority.ts';
-import { pairs } from '../../../addon/client/h1.ts';
 import { type Field, NONCE_FIELD, PART_FIELD, RECEIPT_FIELD, receiptOf, sha256 } from '../../../addon/receipt.ts';
 import { serve, type Sidecar, type Surroundings } from '../../../addon/sidecar.ts';
 import { type JournalLine, journalLineSchema } from '../../../contracts/exchange.ts';
@@ -41,6 +40,8 @@ export interface Rig extends AsyncDisposable {
 export interface RigOptions {
   /** Rules as in a manifest. */
   allow: string[];
+  /** Those of them that are relayed unopened. */
+  unopened?: string[];
   /** How the scanner answers; by default everything is proven. */
   scanner?: (request: Seen, response: import('node:http').ServerResponse) => void;
   config?: Partial<SidecarConfig>;
@@ -70,7 +71,12 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
     key: KEY.toString('base64'),
     listen: { address: '127.0.0.1', gate: '127.0.0.1', proxy_port: 0, dns_port: 0 },
     own_names: ['bottle-test-bump'],
-    policy: { rules: options.allow.map(rule), allow_private: ['127.0.0.0/8'] },
+    policy: {
+      rules: options.allow.map(rule),
+      allow_private: ['127.0.0.0/8'],
+      unopened: (options.unopened ?? []).map(rule),
+    },
+    websockets: 'allow',
     upstream_ca: options.upstreamCa ? [options.upstreamCa.certificate] : [],
     upstream_proxy: null,
     client_certificates: [],
@@ -141,6 +147,13 @@ async function collect(request: IncomingMessage): Promise<Seen> {
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const { method = '', url = '', rawHeaders } = request;
   return { method, url, fields: pairs(rawHeaders), body: Buffer.concat(chunks) };
+}
+
+/** Name and value of each field, as node:http lists them. */
+export function pairs(raw: readonly string[]): Field[] {
+  const fields: Field[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) fields.push([raw[index] ?? '', raw[index + 1] ?? '']);
+  return fields;
 }
 
 export interface TestUpstream extends AsyncDisposable {
@@ -231,6 +244,8 @@ export interface Ask {
   sni?: string;
   /** In a tunnel but without TLS. */
   plain?: boolean;
+  /** Protocols that are offered; by default HTTP/1.1 alone. */
+  alpn?: readonly string[];
 }
 
 /** One request through a new tunnel. */
@@ -275,7 +290,7 @@ export function askOver(socket: Socket, { host: name, port, method, path, fields
 }
 
 /** CONNECT and, unless it is plain, TLS with the sidecar's CA as the only root. */
-export async function openTunnel(rig: Rig, { host: name, port, sni, plain }: Ask): Promise<Socket> {
+export async function openTunnel(rig: Rig, { host: name, port, sni, plain, alpn }: Ask): Promise<Socket> {
   const socket = await connectProxy(rig);
   socket.write(`CONNECT ${name}:${port} HTTP/1.1\r\nHost: ${name}:${port}\r\n\r\n`);
   const head = await readHead(socket);
@@ -287,7 +302,7 @@ export async function openTunnel(rig: Rig, { host: name, port, sni, plain }: Ask
     host: name,
     ...(ip && !sni ? {} : { servername: sni ?? name }),
     ca: rig.sidecar.authority.certificate,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [...(alpn ?? ['http/1.1'])],
     // The leaf is for the CONNECT host whatever the server name says.
     ...(sni ? { checkServerIdentity: () => undefined } : {}),
   });

@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{body,budget,code,exchange,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,verdict}.ts',
+  'addon/{body,budget,code,exchange,h2fields,hello,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,trailers,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [
@@ -137,7 +137,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/request.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'node:http'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*', 'node:http'],
     why: 'it has Node’s own rules for field names and values, and no socket',
   },
   {
@@ -145,6 +145,11 @@ const SIDECAR: Row[] = [
     may: ['addon/h1/*', 'addon/limits.ts'],
     types: ['addon/receipt.ts'],
     why: 'one reading of HTTP/1.1 for both sides, from the bytes alone: no socket, no policy',
+  },
+  {
+    files: ['addon/websocket/*'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/websocket/*', 'node:{buffer,crypto,zlib}'],
+    why: 'how a WebSocket is read and written follows from its bytes alone, whatever they come over: no socket, no file',
   },
   {
     files: ['addon/authority.ts'],
@@ -199,8 +204,30 @@ const SIDECAR: Row[] = [
     why: 'what reaches it ends there: it can open no connection of its own',
   },
   {
+    files: ['addon/unopened.ts'],
+    may: ['contracts/*', ...JUDGEMENT],
+    types: ['addon/journal.ts', 'addon/upstream/dial.ts', 'node:net'],
+    why: 'it is given both sockets, and opens none',
+  },
+  {
+    files: ['addon/inflow.ts'],
+    may: [],
+    types: ['addon/budget.ts', 'node:http2'],
+    why: 'it watches a stream that somebody else opened',
+  },
+  {
     files: ['addon/client/*'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/authority.ts', 'addon/client/*', 'addon/h1/*', 'node:{http,net,tls}'],
+    may: [
+      'contracts/*',
+      ...JUDGEMENT,
+      'addon/{authority,inflow}.ts',
+      'addon/client/*',
+      'addon/decode/*',
+      'addon/h1/*',
+      'addon/websocket/*',
+      'node:{crypto,http2,net,tls}',
+    ],
+    types: ['node:stream'],
     why: 'what faces the agent cannot reach the world by itself',
   },
   {
@@ -211,7 +238,15 @@ const SIDECAR: Row[] = [
   {
     files: ['addon/upstream/*'],
     not: ['addon/upstream/{answer,failure,written}.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*', 'addon/upstream/*', 'node:{net,tls}', 'node:dns/promises'],
+    may: [
+      'contracts/*',
+      ...JUDGEMENT,
+      'addon/inflow.ts',
+      'addon/h1/*',
+      'addon/upstream/*',
+      'node:{http,http2,net,tls}',
+      'node:dns/promises',
+    ],
     why: 'what faces the world gets a request that was judged, never an agent’s socket',
   },
   {

@@ -61,6 +61,8 @@ export const full = loaded({
       no_proxy: ['git.example.com:8443'],
     },
     client_certificates: [{ host: 'git.example.com:8443', cert: 'client.pem', key: '~/client.key' }],
+    tls_bump_ignore: ['git.example.com:8443'],
+    websockets: 'refuse',
     networks: ['compose_default'],
     allow_private: ['172.16.0.0/12'],
   },

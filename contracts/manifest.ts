@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseCidr } from './cidr.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { formatRule, parseRule, type Rule, webSocketsSchema } from './policy.ts';
+import { formatRule, parseRule, type Rule, rulesOf, webSocketsSchema } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
 import { clientCertificateSchema, upstreamProxySchema } from './upstream.ts';
 import { isReservedVariable } from './variables.ts';
@@ -122,12 +122,19 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, 
         message: `"${formatRule(host)}" is not in egress.allow: nothing could be sent there`,
       });
   for (const [index, { host }] of egress.client_certificates.entries()) {
-    const rule = parseRule(host);
-    if ('ports' in rule && !isAllowed(rule, allow))
+    const path = ['egress', 'client_certificates', index, 'host'];
+    const [rule] = rulesOf([host]);
+    if (rule && !isAllowed(rule, allow))
       context.addIssue({
         code: 'custom',
-        path: ['egress', 'client_certificates', index, 'host'],
+        path,
         message: `"${host}" is not in egress.allow: nothing could be sent there`,
+      });
+    if (rule && unopened.some((other) => overlaps(other, rule)))
+      context.addIssue({
+        code: 'custom',
+        path,
+        message: `"${host}" is in egress.tls_bump_ignore: the handshake there is the agent's own`,
       });
   }
   for (const [name, wish] of Object.entries(secrets)) {
@@ -154,11 +161,6 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, 
   }
 });
 export type Manifest = z.infer<typeof manifestSchema>;
-
-/** The schema has refused what is no rule. */
-function rulesOf(texts: readonly string[]): Rule[] {
-  return texts.map(parseRule).filter((parsed) => 'ports' in parsed);
-}
 
 /** Some host and port are covered by both. */
 function overlaps(one: Rule, other: Rule): boolean {

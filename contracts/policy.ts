@@ -44,6 +44,11 @@ export function parseRule(text: string): Rule | { kind: 'invalid'; why: string }
   };
 }
 
+/** The rules of texts, without those that are none: the manifest's schema refuses them. */
+export function rulesOf(texts: readonly string[]): Rule[] {
+  return texts.map(parseRule).filter((parsed) => 'ports' in parsed);
+}
+
 /** The rule as a user would write it. */
 export function formatRule(rule: Rule): string {
   const parsed = parseHost(rule.host.includes(':') ? `[${rule.host}]` : rule.host);

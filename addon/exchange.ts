@@ -158,19 +158,22 @@ async function rest(
 /** Relays the answer, and cuts it where it repeats a secret. */
 async function watched(client: Client, leg: Leg, steps: Steps, progress: Progress): Promise<Exchanged> {
   const tap = steps.secrets.watch(client, () => leg[Symbol.dispose]());
-  if (!tap) return await relay(client, leg, progress);
-  const outcome = await relay(tap.client, leg, progress);
-  if (outcome.kind === 'forwarded') await tap.done;
-  if (tap.cut === undefined) return outcome;
+  const relayed = await relay(tap?.client ?? client, leg, progress);
+  if (relayed.kind === 'relayed') await tap?.done; // what was given up in between has no end to search to
+  if (tap?.cut === undefined) return outcomeOf(relayed);
   progress.started = tap.started;
   return failed('upstream', tap.cut);
 }
 
-async function relay(client: Client, leg: Leg, progress: Progress): Promise<Exchanged> {
+async function relay(client: Client, leg: Leg, progress: Progress): Promise<Relayed> {
   progress.started = true; // also if relaying throws: a second head must never follow a first
   const relayed = await leg.relay(client);
   progress.started = hasStarted(relayed);
   progress.received = relayed.kind === 'forbidden' ? 0 : relayed.received;
+  return relayed;
+}
+
+function outcomeOf(relayed: Relayed): Exchanged {
   switch (relayed.kind) {
     case 'relayed':
       return { kind: 'forwarded', status: relayed.status };

@@ -8,7 +8,9 @@ import type { ProxyConfig } from '../contracts/upstream.ts';
 import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../contracts/sidecar.ts';
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
+import type { Switch } from './client/h1.ts';
 import { openDoor } from './client/listen.ts';
+import { webSocketOver } from './client/websocket.ts';
 import { passUnopened } from './unopened.ts';
 import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
@@ -23,6 +25,7 @@ import { connectScanner, type ScannerOptions } from './scan.ts';
 import { openSink, type SinkOptions } from './sink.ts';
 import { addressCheck, refusalOf } from './upstream/address.ts';
 import { makeDial } from './upstream/dial.ts';
+import { WEBSOCKET } from './websocket/handshake.ts';
 import { makeUpstream } from './upstream/open.ts';
 import type { Proxy } from './upstream/proxy.ts';
 import { makeResolve, type Resolve } from './upstream/resolve.ts';
@@ -135,6 +138,9 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   }
   const bodyBytes = around.bodyBytes ?? network?.body_bytes ?? BODY_BYTES;
 
+  const webSocket: Switch = (plain, bytes) => webSocketOver(plain, bytes, { budget, bodyBytes });
+  const switches = new Map(config.websockets === 'allow' ? [[WEBSOCKET, webSocket]] : []);
+
   const door = await openDoor({
     address: listen.address,
     port: listen.proxy_port,
@@ -145,6 +151,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     bodyBytes,
     refuse: loop,
     refuseTunnel,
+    switches,
     serve(client) {
       keep(exchange(client, newId(), steps).catch(() => client.destroy()));
     },

@@ -147,6 +147,8 @@ function bare(outcome: Outcome): Outcome {
   switch (outcome.kind) {
     case 'forwarded':
       return { kind: outcome.kind, status: outcome.status };
+    case 'passed':
+      return { kind: outcome.kind };
     case 'denied':
       return { kind: outcome.kind, rule: outcome.rule };
     case 'blocked':

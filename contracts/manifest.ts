@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseCidr } from './cidr.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { parseRule } from './policy.ts';
+import { formatRule, parseRule, type Rule } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
 import { isReservedVariable } from './variables.ts';
 
@@ -75,6 +75,8 @@ const manifest = z.strictObject({
     .strictObject({
       allow: z.array(rule).default([]),
       upstream_ca: z.array(z.string().min(1)).default([]),
+      /** Hosts whose TLS is relayed unopened, because they pin their certificate: nothing of it is scanned. */
+      tls_bump_ignore: z.array(rule).default([]),
       networks: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a network name')).default([]),
       allow_private: z.array(cidr).default([]),
     })
@@ -104,7 +106,15 @@ const manifest = z.strictObject({
 
 /** What one section says of another. */
 export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, context) => {
-  const allow = egress.allow.map(parseRule).filter((parsed) => 'ports' in parsed);
+  const allow = rulesOf(egress.allow);
+  const unopened = rulesOf(egress.tls_bump_ignore);
+  for (const [index, host] of unopened.entries())
+    if (!isAllowed(host, allow))
+      context.addIssue({
+        code: 'custom',
+        path: ['egress', 'tls_bump_ignore', index],
+        message: `"${formatRule(host)}" is not in egress.allow: nothing could be sent there`,
+      });
   for (const [name, wish] of Object.entries(secrets)) {
     if (Object.hasOwn(agent.env, name))
       context.addIssue({
@@ -112,16 +122,33 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, 
         path: ['agent', 'env', name],
         message: 'is set by secrets; remove it from one of the two',
       });
-    for (const [index, host] of hostsOf(wish).entries())
+    for (const [index, host] of hostsOf(wish).entries()) {
+      if (unopened.some((rule) => overlaps(rule, host)))
+        context.addIssue({
+          code: 'custom',
+          path: ['secrets', name, 'hosts', index],
+          message: `"${wish.hosts[index]?.host ?? ''}" is in egress.tls_bump_ignore: nothing can be put into what is not opened`,
+        });
       if (!isAllowed(host, allow))
         context.addIssue({
           code: 'custom',
           path: ['secrets', name, 'hosts', index],
           message: `"${wish.hosts[index]?.host ?? ''}" is not in egress.allow: nothing could be sent there`,
         });
+    }
   }
 });
 export type Manifest = z.infer<typeof manifestSchema>;
+
+/** The schema has refused what is no rule. */
+function rulesOf(texts: readonly string[]): Rule[] {
+  return texts.map(parseRule).filter((parsed) => 'ports' in parsed);
+}
+
+/** Some host and port are covered by both. */
+function overlaps(one: Rule, other: Rule): boolean {
+  return isAllowed(one, [other]) || isAllowed(other, [one]);
+}
 
 /** Bytes of `512m`, `4g`: powers of 1024, as the engine reads them. */
 export function memoryBytes(text: string): number {

@@ -18,6 +18,8 @@ export const policySchema = z.object({
   rules: z.array(ruleSchema),
   /** CIDR blocks of private, loopback or link-local addresses that may be dialled all the same. */
   allow_private: z.array(z.string()),
+  /** Hosts and ports whose TLS is relayed unopened; each is covered by `rules` as well. */
+  unopened: z.array(ruleSchema),
 });
 export type Policy = z.infer<typeof policySchema>;
 

@@ -33,6 +33,8 @@ export interface DoorOptions extends Pick<H1Options, 'budget' | 'bodyBytes' | 'r
   readonly authority: Authority;
   /** Why a tunnel to this place is not opened at all, if so. */
   readonly refuseTunnel: (target: Target) => Unforwarded | undefined;
+  /** Takes the socket of a tunnel in which TLS begins, if that is to be relayed unopened. */
+  readonly takeUnopened: (socket: Socket, target: Target) => boolean;
   /** Records what never became an exchange; returns its id. */
   readonly record: (method: string, target: Target, outcome: Outcome) => string;
   /** Protocols that a request may switch to, by lower-case name; none without it. */
@@ -43,7 +45,7 @@ export interface DoorOptions extends Pick<H1Options, 'budget' | 'bodyBytes' | 'r
 
 /** Rejects if the address cannot be bound. */
 export function openDoor(options: DoorOptions): Promise<Door> {
-  const { authority, refuseTunnel, record, switches = new Map(), h2 } = options;
+  const { authority, refuseTunnel, takeUnopened, record, switches = new Map(), h2 } = options;
   const headMs = options.headMs ?? limits.HEAD_MS;
   const deadlines = keepDeadlines(Math.min(limits.REQUEST_CHECK_MS, headMs));
   const sockets = new Set<Socket>();
@@ -90,7 +92,7 @@ export function openDoor(options: DoorOptions): Promise<Door> {
       if (first[0] !== HANDSHAKE)
         return enter(socket, { target: { ...target, scheme: 'http' }, sni: undefined }, first);
       socket.unshift(first);
-      openTls(socket, target, deadline);
+      if (!takeUnopened(socket, target)) openTls(socket, target, deadline);
     });
   }
 

@@ -152,9 +152,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     refuse: loop,
     refuseTunnel,
     switches,
-    serve(client) {
-      keep(exchange(client, newId(), steps).catch(() => client.destroy()));
-    },
+    serve: (client) => keep(exchange(client, newId(), steps).catch(() => client.destroy())),
     takeUnopened(socket, target) {
       if (!isUnopened(policy, target)) return false;
       keep(passUnopened(socket, target, newId(), { ...steps, dial }));

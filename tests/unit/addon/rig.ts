@@ -11,6 +11,7 @@ import {
 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { type Authority, makeAuthority } from '../../../addon/authority.ts';
 import { type Field, NONCE_FIELD, PART_FIELD, RECEIPT_FIELD, receiptOf, sha256 } from '../../../addon/receipt.ts';
@@ -167,6 +168,7 @@ export interface TestUpstream extends AsyncDisposable {
 export async function makeUpstreamServer(
   handle: (seen: Seen, response: import('node:http').ServerResponse, request: IncomingMessage) => void,
   tls?: { ca: Authority; host: string },
+  upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void,
 ): Promise<TestUpstream> {
   const seen: Seen[] = [];
   const listener: RequestListener = (request, response) => {
@@ -180,6 +182,7 @@ export async function makeUpstreamServer(
   };
   const server = createServer({ maxHeaderSize: 200_000, keepAliveTimeout: 60_000 }, listener);
   server.maxHeadersCount = 0;
+  if (upgrade) server.on('upgrade', upgrade);
   return { ...(await listenRaw((socket) => server.emit('connection', socket), tls)), seen };
 }
 

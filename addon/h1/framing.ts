@@ -20,6 +20,7 @@ export function requestFraming({ version, fields }: Pick<RequestLine, 'version' 
  * follows is another's.
  */
 export function responseFraming(method: string, { version, status, fields }: StatusLine): Framing | Malformed {
+  if (status < 200 && !persists({ version, fields })) return malformed('an interim answer ends the connection');
   const framing = readFraming(version, fields, CLOSE);
   const isBodiless = method === 'HEAD' || status < 200 || status === 204 || status === 304;
   const isTunnel = method === 'CONNECT' && status < 300;

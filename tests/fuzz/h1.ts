@@ -95,14 +95,12 @@ function answersByUs(method: string, pieces: readonly Buffer[]): Read[] {
     const head = wire.head(responseReader());
     if (!head) return taken;
     const { status, text, version, fields } = head;
-    const read = bare([String(status), text], version, fields);
-    if (status === 101) return taken; // what follows is no HTTP
-    if (status < 200) taken.push(read);
-    else {
-      const framing = responseFraming(method, head);
-      const body = framing.kind === 'malformed' ? undefined : wire.body(framing);
-      return body ? [...taken, { ...read, ...body }] : taken;
-    }
+    const framing = responseFraming(method, head);
+    if (status === 101 || framing.kind === 'malformed') return taken; // what follows a switch is no HTTP
+    const body = wire.body(framing);
+    if (!body) return taken;
+    taken.push({ ...bare([String(status), text], version, fields), ...body });
+    if (status >= 200) return taken;
   }
 }
 

@@ -65,6 +65,7 @@ test('to HEAD, and with 1xx, 204 and 304, there is no body whatever length the f
     for (const status of [100, 101, 103, 204, 304]) assert.equal(response(fields, { status }), 'none');
   }
   assert.equal(response([CHUNKED, THREE], { method: 'HEAD' }), 'malformed');
+  assert.equal(response([['Connection', 'close']], { status: 103 }), 'malformed', 'something has to follow');
   assert.equal(response([], { status: 205 }), 'close');
   assert.equal(response([THREE], { method: 'CONNECT' }), 'none');
   assert.equal(response([THREE], { method: 'CONNECT', status: 403 }), 'length');

@@ -19,6 +19,7 @@ test('the faults that fuzzing has found stay found', async () => {
     await requests?.run(Buffer.from(input, 'latin1'));
   for (const input of [
     '1HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n1\r\na\r\n0\r\n\r\n',
+    '0HTTP/1.1 103 Hints\r\nConnection: close\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
     '0HTTP/1.1 200 OK\r\nContent-Length: 0x\r\nTransfer-Encoding: 5\r\n\r\n',
   ])
     await answers?.run(Buffer.from(input, 'latin1'));

@@ -126,7 +126,7 @@ function readAbsolute(method: string, url: string): Line | Refusal {
 
 function readPath(path: string, target: Target): Line | Refusal {
   if (path.includes('#')) return refused(400, 'the request target has a fragment');
-  if (/[^\x21-\x7e\x80-\xff]/.test(path)) return refused(400, 'the request target has a space or control character');
+  if (/[^\x21-\x7e]/.test(path)) return refused(400, 'the request target has a character that is not visible ASCII');
   return { target, path };
 }
 

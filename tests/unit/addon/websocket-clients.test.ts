@@ -169,7 +169,9 @@ async function run(program: string, args: (file: string) => string[], script: st
   };
   const output = await new Promise<string>((resolve, reject) => {
     execFile(program, args(file), { env, timeout: 30_000 }, (error, stdout, stderr) =>
-      error || stdout === '' ? reject(new Error(`${String(error)}\n${stdout}\n${stderr}`)) : resolve(stdout),
+      error || stdout === ''
+        ? reject(new Error(`${error?.message ?? 'it printed nothing'}\n${stdout}\n${stderr}`))
+        : resolve(stdout),
     );
   });
   return JSON.parse(output) as unknown;

@@ -174,7 +174,10 @@ function unsupported({ method, fields }: RawHead, upgrade: string | undefined): 
   const upgrades = valuesOf(fields, 'upgrade').flatMap((value) => value.split(','));
   // A client that offers h2c goes on with HTTP/1.1 when nobody takes it up (RFC 9110 section 7.8); others wait for the switch.
   if (upgrade === undefined && upgrades.some((protocol) => protocol.trim().toLowerCase() !== 'h2c'))
-    return refused(426, 'a switch of protocol (WebSocket) is not carried; use plain requests');
+    return refused(
+      426,
+      'a switch to this protocol is not carried, or the manifest refuses it (egress.websockets); use plain requests',
+    );
   const [expect] = valuesOf(fields, 'expect');
   if (expect !== undefined && expect.toLowerCase() !== '100-continue')
     return refused(417, 'an expectation other than 100-continue');

@@ -64,6 +64,8 @@ export function readAuthority(text: string): { host: Host; port: number } | { ki
   const host = parseHost(found[1] ?? '');
   // Without what stands in brackets there: it quotes the text, and this may be a field's value.
   if (host.kind === 'invalid') return { kind: 'invalid', why: `names a host that ${host.why.replace(/ \(.*/s, '')}` };
+  // It would be judged as one address and dialled as another.
+  if (MAPPED.test(host.text)) return { kind: 'invalid', why: 'names a host that is an IPv4 address inside IPv6' };
   const port = Number(found[2]);
   if (port < 1 || port > 65535) return { kind: 'invalid', why: 'has a port outside 1–65535' };
   return { host, port };
@@ -197,5 +199,7 @@ function refused(status: number, reason: string): Refusal {
   return { kind: 'refused', status, reason };
 }
 
+/** `::ffff:0:0/96` in its canonical form (RFC 4291 section 2.5.5.2). */
+const MAPPED = /^::ffff:[0-9a-f]{1,4}:[0-9a-f]{1,4}$/;
 const NO_SWITCHES: Switches = new Set();
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -140,3 +140,32 @@ export const REFUSALS_COUNTED_MS = 5_000;
 export const REFUSAL_KINDS = 1_000;
 /** Characters of a path in the journal. */
 export const PATH_CHARACTERS = 256;
+
+/** Streams of one HTTP/2 connection of the agent that are open at once: what servers offer, and more than any known client uses. */
+export const CLIENT_STREAMS = 128;
+/** Bytes that the agent may send on a stream before they are taken: one host, so that nothing is gained by more. */
+export const CLIENT_WINDOW = 1 * MiB;
+/** Resets of an HTTP/2 connection at once, and per second from then on (CVE-2023-44487): a browser drops a page's requests together. */
+export const STREAM_RESETS = 500;
+export const STREAM_RESETS_PER_SECOND = 33;
+/** Frames on one HTTP/2 connection that break the rules, and streams that it opens beyond what is allowed, before it is closed. */
+export const INVALID_FRAMES = 100;
+export const REJECTED_STREAMS = 100;
+/** Settings in one frame; there are nine in all. */
+export const SETTINGS = 32;
+/** MiB of one HTTP/2 connection's heads and unsent bytes, beyond which it opens no stream: 128 heads and a few large pieces of bodies. */
+export const SESSION_MIB = 64;
+/** Milliseconds in which an agent that is answered may still send of its request; what comes is not kept. */
+export const STREAM_LINGER_MS = 1_000;
+/** Milliseconds that a connection that is being closed has to finish its streams. */
+export const STREAMS_CLOSING_MS = 1_000;
+
+/** Bytes that an upstream may send on a stream before they are taken: from 100 ms away that is 40 MB/s. */
+export const UPSTREAM_WINDOW = 4 * MiB;
+/** Bytes of answers over HTTP/2 that wait for an agent that is slower: 64 full windows. */
+export const UPSTREAM_HELD_BYTES = 256 * MiB;
+/** Streams on one HTTP/2 connection to an upstream, if it allows as many. */
+export const UPSTREAM_STREAMS = 100;
+
+/** Bytes of one message of a stream; the largest that any gRPC server takes by default is 4 MiB. */
+export const MESSAGE_BYTES = 32 * MiB;

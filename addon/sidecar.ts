@@ -9,6 +9,7 @@ import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
 import type { Switch } from './client/h1.ts';
+import { takeSessions } from './client/h2.ts';
 import { openDoor } from './client/listen.ts';
 import { webSocketOver } from './client/websocket.ts';
 import { passUnopened } from './unopened.ts';
@@ -17,7 +18,7 @@ import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
 import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
-import type { Refusal, Target } from './message.ts';
+import type { Client, Refusal, Target } from './message.ts';
 import { decide, isTunnelPort, isUnopened } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { holdSecrets } from './secrets.ts';
@@ -99,7 +100,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     void work.finally(() => underway.delete(work));
   }
   const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
-  const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });
+  const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: cut });
 
   const steps: Steps = {
     unavailable() {
@@ -141,6 +142,15 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const webSocket: Switch = (plain, bytes) => webSocketOver(plain, bytes, { budget, bodyBytes });
   const switches = new Map(config.websockets === 'allow' ? [[WEBSOCKET, webSocket]] : []);
 
+  function run(client: Client): void {
+    keep(exchange(client, newId(), steps).catch(() => client.destroy()));
+  }
+  const sessions = takeSessions({ budget, bodyBytes, refuse: loop, serve: run });
+  function cut(): void {
+    sessions.cut(); // first: they say goodbye on the connections that the door closes
+    door.cut();
+  }
+
   const door = await openDoor({
     address: listen.address,
     port: listen.proxy_port,
@@ -152,12 +162,13 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     refuse: loop,
     refuseTunnel,
     switches,
-    serve: (client) => keep(exchange(client, newId(), steps).catch(() => client.destroy())),
+    serve: run,
     takeUnopened(socket, target) {
       if (!isUnopened(policy, target)) return false;
       keep(passUnopened(socket, target, newId(), { ...steps, dial }));
       return true;
     },
+    h2: (socket, tunnel) => sessions.accept(socket, tunnel),
     record(method, target, outcome: Outcome) {
       const id = newId();
       journal.close({ id, method, target }, { outcome, sent: 0, received: 0, durationMs: 0, admitted: false });
@@ -175,6 +186,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     renew: (renewal) => secrets.renew(renewal.secrets),
     async close() {
       lifeline[Symbol.dispose]();
+      sessions.cut();
       door.close();
       upstream[Symbol.dispose]();
       await Promise.allSettled([names.close(), scanner.close(), sink?.close()]);

@@ -5,17 +5,18 @@
 import type { TLSSocket } from 'node:tls';
 import { hostInUrl } from '../../contracts/host.ts';
 import { UPSTREAM_CONNECTIONS, UPSTREAM_CONNECTIONS_ALL, UPSTREAM_PLACES, UPSTREAM_QUEUE } from '../limits.ts';
-import type { Leg, Target } from '../message.ts';
+import type { Target } from '../message.ts';
 import { Connection } from './connection.ts';
 import type { Dial } from './dial.ts';
 import { DialError } from './failure.ts';
+import type { SharedLeg } from './h2.ts';
 import type { Protocol } from './tls.ts';
 
 /** A connection that many requests share. */
 export interface Shared {
   /** Takes another request. */
   readonly usable: boolean;
-  leg(gone: AbortSignal): Leg;
+  leg(gone: AbortSignal): SharedLeg;
   close(): void;
 }
 
@@ -135,7 +136,7 @@ export class Pool implements Disposable {
   }
 
   #ready(place: Place, { alone, fresh }: Wanted): Connection | Shared | undefined {
-    const shared = alone ? undefined : place.shared.find((one) => one.usable);
+    const shared = alone || fresh ? undefined : place.shared.find((one) => one.usable);
     if (shared) return shared;
     const connection = fresh ? undefined : place.idle.pop();
     if (connection) this.#idle.delete(connection);

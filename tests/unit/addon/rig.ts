@@ -247,6 +247,8 @@ export interface Ask {
   sni?: string;
   /** In a tunnel but without TLS. */
   plain?: boolean;
+  /** Protocols that are offered; by default HTTP/1.1 alone. */
+  alpn?: readonly string[];
 }
 
 /** One request through a new tunnel. */
@@ -291,7 +293,7 @@ export function askOver(socket: Socket, { host: name, port, method, path, fields
 }
 
 /** CONNECT and, unless it is plain, TLS with the sidecar's CA as the only root. */
-export async function openTunnel(rig: Rig, { host: name, port, sni, plain }: Ask): Promise<Socket> {
+export async function openTunnel(rig: Rig, { host: name, port, sni, plain, alpn }: Ask): Promise<Socket> {
   const socket = await connectProxy(rig);
   socket.write(`CONNECT ${name}:${port} HTTP/1.1\r\nHost: ${name}:${port}\r\n\r\n`);
   const head = await readHead(socket);
@@ -303,7 +305,7 @@ export async function openTunnel(rig: Rig, { host: name, port, sni, plain }: Ask
     host: name,
     ...(ip && !sni ? {} : { servername: sni ?? name }),
     ca: rig.sidecar.authority.certificate,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [...(alpn ?? ['http/1.1'])],
     // The leaf is for the CONNECT host whatever the server name says.
     ...(sni ? { checkServerIdentity: () => undefined } : {}),
   });

@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{body,budget,code,exchange,hello,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,trailers,verdict}.ts',
+  'addon/{body,budget,code,exchange,h2fields,hello,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,trailers,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [
@@ -210,16 +210,24 @@ const SIDECAR: Row[] = [
     why: 'it is given both sockets, and opens none',
   },
   {
+    files: ['addon/inflow.ts'],
+    may: [],
+    types: ['addon/budget.ts', 'node:http2'],
+    why: 'it watches a stream that somebody else opened',
+  },
+  {
     files: ['addon/client/*'],
     may: [
       'contracts/*',
       ...JUDGEMENT,
-      'addon/authority.ts',
+      'addon/{authority,inflow}.ts',
       'addon/client/*',
+      'addon/decode/*',
       'addon/h1/*',
       'addon/websocket/*',
-      'node:{crypto,net,tls}',
+      'node:{crypto,http2,net,tls}',
     ],
+    types: ['node:stream'],
     why: 'what faces the agent cannot reach the world by itself',
   },
   {
@@ -230,7 +238,15 @@ const SIDECAR: Row[] = [
   {
     files: ['addon/upstream/*'],
     not: ['addon/upstream/{answer,failure,written}.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*', 'addon/upstream/*', 'node:{net,tls}', 'node:dns/promises'],
+    may: [
+      'contracts/*',
+      ...JUDGEMENT,
+      'addon/inflow.ts',
+      'addon/h1/*',
+      'addon/upstream/*',
+      'node:{http,http2,net,tls}',
+      'node:dns/promises',
+    ],
     why: 'what faces the world gets a request that was judged, never an agent’s socket',
   },
   {

@@ -49,12 +49,18 @@ export async function* messages(stream: Readable, options: MessagesOptions): Asy
     trailers = readFields(list);
   });
   try {
-    yield nothing({ last: false, trailers: [] });
+    yield nothing(MORE);
     for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       inflow.count();
       for (const read of reader.read(chunk as Buffer)) {
         if (read.kind === 'refused') return yield read;
-        yield* unitsOf(read, options.coding);
+        // Most calls have one message, and its end comes with it.
+        const isLast = inflow.isWhole && reader.isDrained && stream.readableLength === 0;
+        const refusal = isLast ? trailerRefusal(trailers) : undefined;
+        if (refusal) read.body.release();
+        if (refusal) return yield refusal;
+        yield* unitsOf(read, options.coding, isLast ? { last: true, trailers } : MORE);
+        if (isLast) return;
       }
     }
     if (!inflow.isWhole) yield { kind: 'gone' };
@@ -80,6 +86,8 @@ class MessageReader {
   readonly #bodyBytes: number;
   #prefix: Buffer = NOTHING;
   #body: Gathering | undefined;
+  /** Of what was given to be read. */
+  #left = 0;
 
   constructor({ budget, bodyBytes }: MessagesOptions) {
     this.#budget = budget;
@@ -88,6 +96,11 @@ class MessageReader {
 
   get isBetween(): boolean {
     return this.#prefix.length === 0;
+  }
+
+  /** Nothing is left of what was given to be read. */
+  get isDrained(): boolean {
+    return this.#left === 0;
   }
 
   /** Nothing follows a refusal. */
@@ -109,6 +122,7 @@ class MessageReader {
       const whole = { kind: 'whole', prefix: this.#prefix, isCompressed: flags === COMPRESSED, body } as const;
       this.#prefix = NOTHING;
       this.#body = undefined;
+      this.#left = rest.length;
       yield whole;
     }
   }
@@ -120,10 +134,14 @@ class MessageReader {
 }
 
 /** A compressed message is read twice, because a decoder may leave out what stands behind the compressed text. */
-function* unitsOf({ prefix, isCompressed, body }: Whole, { encodings, type }: Coding): Generator<Received> {
+function* unitsOf(
+  { prefix, isCompressed, body }: Whole,
+  { encodings, type }: Coding,
+  end: Pick<Unit, 'last' | 'trailers'>,
+): Generator<Received> {
   const bytes = body.bytes();
   const release = () => body.release();
-  const unit = { kind: 'unit', size: prefix.length + bytes.length, last: false, trailers: [] } as const;
+  const unit = { kind: 'unit', size: prefix.length + bytes.length, ...end } as const;
   const chunks = () => [prefix, bytes];
   if (!isCompressed) return yield { ...unit, chunks, message: { type, bytes }, [Symbol.dispose]: release };
 
@@ -133,7 +151,7 @@ function* unitsOf({ prefix, isCompressed, body }: Whole, { encodings, type }: Co
     release();
     return yield refused(400, decoded ? `a message ${decoded.reason}` : 'a message does not say how it is compressed');
   }
-  yield { ...nothing({ last: false, trailers: [] }), message: { type: undefined, bytes } };
+  yield { ...nothing(MORE), message: { type: undefined, bytes } };
   yield { ...unit, chunks, message: { type, bytes: decoded.body }, [Symbol.dispose]: release };
 }
 
@@ -146,6 +164,7 @@ function refused(status: number, reason: string): Refusal {
   return { kind: 'refused', status, reason };
 }
 
+const MORE = { last: false, trailers: [] } as const;
 const NOTHING: Buffer = Buffer.alloc(0);
 /** Bytes of a flag and a length. */
 const PREFIX = 5;

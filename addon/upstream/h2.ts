@@ -252,6 +252,7 @@ class StreamLeg implements SharedLeg {
 
 /** Resolves when all of the unit is out, or when there is nothing to write to any more. */
 async function write(stream: ClientHttp2Stream, unit: Unit, onWrite: (bytes: number) => void): Promise<void> {
+  if (stream.writableEnded) return; // its head was all
   for await (const chunk of unit.chunks()) {
     if (stream.closed || stream.destroyed) return;
     onWrite(chunk.length);
@@ -264,7 +265,7 @@ async function write(stream: ClientHttp2Stream, unit: Unit, onWrite: (bytes: num
       });
     });
   }
-  if (unit.last && !stream.closed && !stream.destroyed && !stream.writableEnded) stream.end();
+  if (unit.last && !stream.closed && !stream.destroyed) stream.end();
 }
 
 /** Interim heads that are kept until somebody relays them. */

@@ -94,12 +94,23 @@ export interface H2Upstream extends AsyncDisposable {
   sessions: ServerHttp2Session[];
   /** Requests as they came: names and values in turn. */
   seen: string[][];
+  /** What it negotiates, the preferred one first. */
+  protocols: string[];
+  /** Connections that were accepted so far. */
+  accepted: number;
 }
 
 /** An upstream that negotiates what is offered to it of `h2` and `http/1.1`; what is not HTTP/2 is handed to `other`. */
 export async function makeH2Upstream(
   handle: (stream: ServerHttp2Stream, list: string[]) => void,
-  tls: { ca: Authority; host: string; settings?: object; other?: (socket: TLSSocket) => void },
+  tls: {
+    ca: Authority;
+    host: string;
+    settings?: object;
+    /** Gets the frames of a connection instead. */
+    wire?: (wire: Wire) => void;
+    other?: (socket: TLSSocket) => void;
+  },
 ): Promise<H2Upstream> {
   const sessions: ServerHttp2Session[] = [];
   const seen: string[][] = [];
@@ -107,14 +118,16 @@ export async function makeH2Upstream(
   const server = createServer((raw) => {
     raw.on('error', () => undefined);
     sockets.add(raw);
+    upstream.accepted += 1;
     const socket = new TLSSocket(raw, {
       isServer: true,
       secureContext: tls.ca.contextFor(host(tls.host)),
-      ALPNProtocols: ['h2', 'http/1.1'],
+      ALPNProtocols: upstream.protocols,
     });
     socket.on('error', () => undefined);
     socket.once('secure', () => {
       if (socket.alpnProtocol !== 'h2') return tls.other?.(socket);
+      if (tls.wire) return tls.wire(new Wire(socket, 'server'));
       Object.assign(socket, { secureConnecting: false });
       const session = performServerHandshake(socket, {
         settings: tls.settings ?? {},
@@ -130,15 +143,18 @@ export async function makeH2Upstream(
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
+  const upstream: H2Upstream = {
     port: (server.address() as AddressInfo).port,
     sessions,
     seen,
+    protocols: ['h2', 'http/1.1'],
+    accepted: 0,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       await new Promise<void>((resolve) => void server.close(() => resolve()));
     },
   };
+  return upstream;
 }
 
 /** Types of frames (section 6). */

@@ -36,7 +36,7 @@ export function detect(request: ScanRequest, own: readonly OwnCredential[], work
 }
 
 function scanUrl(request: ScanRequest, target: Target, work: Work): Finding[] {
-  const destination = judgeDestination(target, request.url, request.privateAddress);
+  const destination = judgeDestination(target, request.url);
   if (destination) return [destination];
   const url = withoutCarriers(request.url, hostOf(target));
   const joined = target.host.replaceAll('.', ''); // a credential cut into labels

@@ -35,6 +35,4 @@ export interface ScanRequest {
   readonly fields: readonly Field[];
   readonly trailers: readonly Field[];
   readonly body: Buffer;
-  /** `allow`: the caller knows that the user named this private address. Only an address in its usual form can be allowed. */
-  readonly privateAddress: 'refuse' | 'allow';
 }

@@ -19,8 +19,6 @@ const REQUEST_TIMEOUT_MS = 60_000;
 
 /** Request field that names the scan in our log. */
 const SCAN_ID_FIELD = 'x-pipelock-agent';
-/** Request field of the sidecar alone: `allowed` if the user named this private address. */
-export const PRIVATE_ADDRESS_FIELD = 'x-bottle-private-address';
 
 export interface ScannerOptions {
   readonly key: Buffer;
@@ -105,11 +103,8 @@ interface Arrived {
 
 /** Undefined: it could not be told, which is never an allow. */
 function judge(arrived: Arrived, options: ScannerOptions): Finding[] | undefined {
-  const named = arrived.fields.some(
-    ([name, value]) => name.toLowerCase() === PRIVATE_ADDRESS_FIELD && value === 'allowed',
-  );
   try {
-    return (options.detect ?? detect)({ ...arrived, privateAddress: named ? 'allow' : 'refuse' }, options.own);
+    return (options.detect ?? detect)(arrived, options.own);
   } catch {
     return undefined;
   }

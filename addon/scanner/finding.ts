@@ -15,7 +15,7 @@ export type Finding =
   /** The URL itself is the finding: an internal address, a blocked host, data in a label or in a path. */
   | { readonly kind: 'url'; readonly scanner: UrlScanner; readonly reason: string }
   /** It could not be looked into. `scanner` is the part of the request that could not. */
-  | { readonly kind: 'unscannable'; readonly place: Place; readonly reason: string };
+  | { readonly kind: 'unscannable'; readonly place: Place; readonly why: 'size' | 'form'; readonly reason: string };
 
 export type UrlScanner =
   | 'parser'

@@ -101,7 +101,11 @@ describe('the scanner’s server', () => {
   }
 
   function blocked(answer: Answer, line: string | RegExp): void {
-    assert.equal(answer.status, 403);
+    refused(answer, 403, line);
+  }
+
+  function refused(answer: Answer, status: number, line: string | RegExp): void {
+    assert.equal(answer.status, status);
     assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8');
     assert.equal(answer.headers['x-content-type-options'], 'nosniff');
     if (typeof line === 'string') assert.equal(answer.body, `${line}\n`);
@@ -183,25 +187,28 @@ describe('the scanner’s server', () => {
     blocked(await call('http://api.example.com/v1/messages', { fields }), /Anthropic API Key/);
   });
 
-  it('blocks a compressed body that it cannot open, and one that opens to too much', async () => {
+  it('refuses a compressed body that it cannot open, and one that opens to too much', async () => {
     const fields: Field[] = [['Content-Encoding', 'gzip']];
-    blocked(
+    refused(
       await call('http://api.example.com/', { fields, body: Buffer.from('no gzip') }),
-      /^blocked: request body does not decode/,
+      400,
+      /^refused: request body does not decode/,
     );
-    blocked(
+    refused(
       await call('http://api.example.com/', { fields: [['Content-Encoding', 'rot13']], body: Buffer.from('x') }),
-      /^blocked: request body uses an unknown Content-Encoding/,
+      400,
+      /^refused: request body uses an unknown Content-Encoding/,
     );
-    blocked(
+    refused(
       await call('http://api.example.com/', { fields, body: gzipSync(Buffer.alloc(80 * 1024 * 1024)) }),
-      /^blocked: request body exceeds max_body_bytes/,
+      413,
+      /^refused: request body exceeds max_body_bytes/,
     );
   });
 
-  it('blocks a body over the limit', async () => {
+  it('refuses a body over the limit', async () => {
     const answer = await call('http://api.example.com/', { body: Buffer.alloc(MAX_BODY_BYTES + 1, 32) });
-    blocked(answer, `blocked: request body exceeds max_body_bytes (${MAX_BODY_BYTES})`);
+    refused(answer, 413, `refused: request body exceeds max_body_bytes (${MAX_BODY_BYTES})`);
   });
 
   it('says that it could not tell when it fails, never an allow', async () => {
@@ -218,6 +225,10 @@ describe('the scanner’s server', () => {
     assert.equal((await call('http://api.example.com/', { fields: [['x-bottle-nonce', 'n2']] })).status, 400);
     assert.equal((await call('/origin')).status, 404);
     assert.match(await raw('CONNECT api.example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1\.1 405 /);
+  });
+
+  it('says that it is there', async () => {
+    assert.equal((await call('/health', { method: 'GET' })).status, 200);
   });
 
   it('answers nonsense with 400 and goes on', async () => {

@@ -167,7 +167,10 @@ test('a private address that the manifest names passes the scanner; one that it 
   await using named = await makeRig({ allow: [`127.0.0.1:${own.port}`], config: { scanner: scan } });
   assert.equal((await ask(named, target)).body, 'private');
   const rules = [{ match: 'exact' as const, host: '127.0.0.1', ports: [own.port] }];
-  await using unnamed = await makeRig({ allow: [], config: { scanner: scan, policy: { rules, allow_private: [] } } });
+  await using unnamed = await makeRig({
+    allow: [],
+    config: { scanner: scan, policy: { rules, allow_private: [], unopened: [] } },
+  });
   const refused = await ask(unnamed, target);
   assert.equal(refused.headers['x-bottle-outcome'], 'denied');
   assert.match(refused.body, /allow_private/);

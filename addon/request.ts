@@ -84,7 +84,11 @@ export function isSameName(name: string, { text }: Host): boolean {
 
 /** Values of all fields of this (lower-case) name, in order. */
 export function valuesOf(fields: readonly Field[], name: string): string[] {
-  return fields.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value);
+  const values: string[] = [];
+  for (const [given, value] of fields) {
+    if (given.length === name.length && given.toLowerCase() === name) values.push(value); // most differ in length already
+  }
+  return values;
 }
 
 /** Lower-case names of the fields that `Connection` makes this hop's own (RFC 9110 section 7.6.1). */

@@ -3,6 +3,7 @@
  * even read, until its answer is complete. Nothing is closed without an answer but what was never used.
  */
 import type { Socket } from 'node:net';
+import { receiveBody } from '../body.ts';
 import type { Budget } from '../budget.ts';
 import { persists, requestFraming } from '../h1/framing.ts';
 import { type RequestLine, requestReader } from '../h1/head.ts';
@@ -150,8 +151,7 @@ class Connection {
     if (waits) answer.persists = false;
     this.#incoming = new Incoming({
       framing,
-      budget,
-      bodyBytes,
+      receive: (announced) => receiveBody({ budget, bodyBytes, announced }),
       hold: this.#hold,
       onWanted() {
         if (!waits) return;

@@ -133,12 +133,19 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, se
         message: `"${formatRule(host)}" is not in egress.allow: nothing could be sent there`,
       });
   for (const [index, { host }] of egress.client_certificates.entries()) {
-    const rule = parseRule(host);
-    if ('ports' in rule && !isAllowed(rule, allow))
+    const path = ['egress', 'client_certificates', index, 'host'];
+    const [rule] = rulesOf([host]);
+    if (rule && !isAllowed(rule, allow))
       context.addIssue({
         code: 'custom',
-        path: ['egress', 'client_certificates', index, 'host'],
+        path,
         message: `"${host}" is not in egress.allow: nothing could be sent there`,
+      });
+    if (rule && unopened.some((other) => overlaps(other, rule)))
+      context.addIssue({
+        code: 'custom',
+        path,
+        message: `"${host}" is in egress.tls_bump_ignore: the handshake there is the agent's own`,
       });
   }
   for (const [name, wish] of Object.entries(secrets)) {

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { suite, test } from 'node:test';
-import type { Rule } from '../../../contracts/policy.ts';
-import { rulesOf } from '../../../contracts/upstream.ts';
+import { type Rule, rulesOf } from '../../../contracts/policy.ts';
 import { addressCheck } from '../../../addon/upstream/address.ts';
 import type { DialOptions } from '../../../addon/upstream/dial.ts';
 import type { Proxy } from '../../../addon/upstream/proxy.ts';
@@ -189,7 +188,7 @@ test('a session with a proxy of its own reaches TLS and plain upstreams through 
       allow: ['a.test:443', 'a.test:80'],
       upstreamCa: ca,
       config: {
-        policy: { rules: rulesOf(['a.test']), allow_private: [], unopened: [] },
+        policy: { rules: rulesOf(['a.test']), unopened: [], allow_private: [] },
         upstream_proxy: { host: '127.0.0.1', port, credentials: LOGIN, direct: [] },
       },
     });

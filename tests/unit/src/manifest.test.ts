@@ -449,6 +449,12 @@ suite('the way out beyond the sidecar', () => {
       'egress.client_certificates[0].host',
       /"b\.example" is not in egress\.allow/,
     ],
+    [
+      'a certificate for a host that is not opened',
+      'version: 1\negress: { allow: [a.example], tls_bump_ignore: [a.example], client_certificates: [{ host: a.example, cert: cert.pem, key: cert.pem }] }\n',
+      'egress.client_certificates[0].host',
+      /in egress\.tls_bump_ignore: the handshake there is the agent's own/,
+    ],
   ];
   for (const [title, text, path, why] of rows) {
     test(`is refused for ${title}`, () => {

@@ -44,7 +44,7 @@ export function parseRule(text: string): Rule | { kind: 'invalid'; why: string }
   };
 }
 
-/** The rules of texts, without those that are none: the manifest's schema refuses them. */
+/** The rules among these texts; a schema has complained of the others. */
 export function rulesOf(texts: readonly string[]): Rule[] {
   return texts.map(parseRule).filter((parsed) => 'ports' in parsed);
 }

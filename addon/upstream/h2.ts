@@ -253,7 +253,7 @@ class StreamLeg implements SharedLeg {
 /** Resolves when all of the unit is out, or when there is nothing to write to any more. */
 async function write(stream: ClientHttp2Stream, unit: Unit, onWrite: (bytes: number) => void): Promise<void> {
   if (stream.writableEnded) return; // its head was all
-  for await (const chunk of unit.chunks()) {
+  for (const chunk of unit.chunks()) {
     if (stream.closed || stream.destroyed) return;
     onWrite(chunk.length);
     await new Promise<void>((resolve) => {
@@ -276,7 +276,14 @@ function requestList({ method, target, path, fields }: RequestHead, unit: Unit):
   // A body that is known whole says how long it is, as servers of uploads want it; one that is not is framed by the stream.
   const counted = unit.last && (unit.size > 0 || ['POST', 'PUT', 'PATCH'].includes(method));
   return [
-    ...[':method', method, ':scheme', target.scheme, ':authority', authorityOf(target), ':path', path],
+    ':method',
+    method,
+    ':scheme',
+    target.scheme,
+    ':authority',
+    authorityOf(target),
+    ':path',
+    path,
     ...writeFields(fields),
     ...(counted ? ['content-length', String(unit.size)] : []),
     ...(isGrpc(fields) ? ['te', 'trailers'] : []),

@@ -1,6 +1,7 @@
 // Runs in a container: stands in for the hosts that an agent talks to. Makes a CA of its own, prints its certificate, then one JSON line
 // for every request that reaches it.
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
@@ -13,6 +14,7 @@ const ca = makeCertificates();
 
 https
   .createServer({ key: readFileSync('/tmp/leaf.key'), cert: readFileSync('/tmp/leaf.pem') }, answer)
+  .on('upgrade', talk)
   .listen(443)
   .on('error', fail);
 https
@@ -56,6 +58,33 @@ function answer(request, response) {
       bytes: body.length,
     });
     route(request, response, body);
+  });
+}
+
+/** A WebSocket that says back what it is told. The sidecar sends each message as one frame. */
+function talk(request, socket) {
+  const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  const accept = createHash('sha1').update(key).digest('base64');
+  const taken = request.headers['sec-websocket-extensions'] ? 'Sec-WebSocket-Extensions: permessage-deflate\r\n' : '';
+  const head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n';
+  socket.write(`${head}Sec-WebSocket-Accept: ${accept}\r\n${taken}\r\n`);
+  socket.on('error', () => socket.destroy());
+  let bytes = Buffer.alloc(0);
+  socket.on('data', (chunk) => {
+    bytes = Buffer.concat([bytes, chunk]);
+    while (bytes.length > 6) {
+      const short = bytes[1] & 0x7f;
+      const extended = short === 126 ? 2 : 0; // longer ones are no matter here
+      const [from, length] = [6 + extended, extended ? bytes.readUInt16BE(2) : short];
+      if (bytes.length < from + length) return;
+      const mask = bytes.subarray(from - 4, from);
+      const payload = bytes.subarray(from, from + length).map((byte, at) => byte ^ mask[at % 4]);
+      say({ event: 'request', method: 'WEBSOCKET', url: request.url, body: payload.toString('latin1'), bytes: length });
+      const first = bytes.subarray(0, 2 + extended);
+      socket.write(Buffer.concat([Buffer.from([first[0], first[1] & 0x7f]), first.subarray(2), payload]));
+      if ((first[0] & 15) === 8) socket.end();
+      bytes = bytes.subarray(from + length);
+    }
   });
 }
 

@@ -87,7 +87,7 @@ suite('an unknown key is answered with the keys that are allowed there', () => {
       'egress.client_certificates[0].pem',
       /allowed here: host, cert, key$/,
     ],
-    ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind, image, version$/],
+    ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind, image, version, masks$/],
     [
       'version: 1\nagent: { mounts: [{ source: ., target: /w, ro: true }] }',
       'agent.mounts[0].ro',

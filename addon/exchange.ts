@@ -99,6 +99,7 @@ async function release(
   const neutral = steps.secrets.neutralize(head, held); // the scanner sees no credential, not even a placeholder
   const verdict = await steps.scan(id, neutral.head, neutral.unit, client.gone);
   if (verdict.kind === 'block') return { kind: 'blocked', finding: verdict.finding };
+  if (verdict.kind === 'refused') return verdict;
   if (verdict.kind !== 'allow') return failed('scan', verdict.cause);
 
   const late = steps.unavailable(); // the launcher may have been lost during the scan
@@ -108,7 +109,8 @@ async function release(
     await progress.leg.send(undefined, held);
     return { kind: 'sent', last: held.last };
   }
-  steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size, neutral.elsewhere);
+  const admission = { path: head.path, bytes: held.size, elsewhere: neutral.elsewhere, masked: verdict.masked ?? [] };
+  steps.journal.admit({ id, method: head.method, target: head.target }, admission);
   progress.admitted = true;
   progress.leg = await steps.upstream.open(head, client.gone);
   await progress.leg.send(steps.secrets.inject(head), held);

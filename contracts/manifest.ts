@@ -1,8 +1,9 @@
 /** What the user writes. One schema; defaults are filled in by it, files and folders are checked by `src/manifest.ts`. */
 import { z } from 'zod';
 import { parseCidr } from './cidr.ts';
+import { masksWishSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { formatRule, parseRule, type Rule } from './policy.ts';
+import { formatRule, parseRule, type Rule, rulesOf } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
 import { isReservedVariable } from './variables.ts';
 
@@ -88,10 +89,12 @@ const manifest = z.strictObject({
       image: z.string().min(1).optional(),
       /** The release line of that image, where its tag does not say it. */
       version: z.enum(PIPELOCK_VERSIONS).optional(),
+      /** What pipelock is not shown, because its rules take it for keys; all built-in masks if absent. */
+      masks: masksWishSchema.optional(),
     })
-    .superRefine(({ kind, image, version }, context) => {
+    .superRefine(({ kind, image, version, masks }, context) => {
       if (kind === 'pipelock') return;
-      for (const [key, value] of Object.entries({ image, version }))
+      for (const [key, value] of Object.entries({ image, version, masks }))
         if (value !== undefined)
           context.addIssue({
             code: 'custom',
@@ -105,8 +108,16 @@ const manifest = z.strictObject({
 });
 
 /** What one section says of another. */
-export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, context) => {
+export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, secrets }, context) => {
   const allow = rulesOf(egress.allow);
+  for (const [mask, { hosts }] of scanner.masks?.own.entries() ?? [])
+    for (const [index, host] of hosts.entries())
+      if (!rulesOf([host]).every((rule) => isAllowed(rule, allow)))
+        context.addIssue({
+          code: 'custom',
+          path: ['scanner', 'masks', 'own', mask, 'hosts', index],
+          message: `"${host}" is not in egress.allow: nothing could be sent there`,
+        });
   const unopened = rulesOf(egress.tls_bump_ignore);
   for (const [index, host] of unopened.entries())
     if (!isAllowed(host, allow))
@@ -139,11 +150,6 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, 
   }
 });
 export type Manifest = z.infer<typeof manifestSchema>;
-
-/** The schema has refused what is no rule. */
-function rulesOf(texts: readonly string[]): Rule[] {
-  return texts.map(parseRule).filter((parsed) => 'ports' in parsed);
-}
 
 /** Some host and port are covered by both. */
 function overlaps(one: Rule, other: Rule): boolean {

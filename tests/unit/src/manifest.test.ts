@@ -77,7 +77,7 @@ suite('an unknown key is answered with the keys that are allowed there', () => {
       'egress.deny',
       /allowed here: allow, upstream_ca, tls_bump_ignore, networks, allow_private$/,
     ],
-    ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind, image, version$/],
+    ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind, image, version, masks$/],
     [
       'version: 1\nagent: { mounts: [{ source: ., target: /w, ro: true }] }',
       'agent.mounts[0].ro',

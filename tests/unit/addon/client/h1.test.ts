@@ -116,7 +116,7 @@ test('interim answers pass as they come, to HTTP/1.1 only, and 100 is nobody els
   using door = await makeDoor({
     serve(client) {
       served = client;
-      for (const status of [100, 102, 103, 199])
+      for (const status of [100, 101, 102, 103, 199])
         client.inform({ status, text: 'I', fields: [['Link', `<${status}>`]] });
     },
   });

@@ -134,7 +134,10 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, se
       });
   for (const [index, { host }] of egress.client_certificates.entries()) {
     const path = ['egress', 'client_certificates', index, 'host'];
-    const [rule] = rulesOf([host]);
+    const [written] = rulesOf([host]);
+    // Without a port it is about all that may be reached.
+    const rule =
+      written && written.ports.length > 1 ? { ...written, ports: allow.flatMap(({ ports }) => ports) } : written;
     if (rule && !isAllowed(rule, allow))
       context.addIssue({
         code: 'custom',

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 
 const names = process.argv.slice(2);
@@ -20,7 +21,21 @@ https
   .createServer({ key: readFileSync('/tmp/leaf.key'), cert: readFileSync('/tmp/leaf.pem') }, answer)
   .listen(8443)
   .on('error', fail);
+// Asks for a client certificate, and says which one it was shown.
+https
+  .createServer(
+    {
+      key: readFileSync('/tmp/leaf.key'),
+      cert: readFileSync('/tmp/leaf.pem'),
+      requestCert: true,
+      rejectUnauthorized: false,
+    },
+    (request, response) => response.end(`shown ${request.socket.getPeerCertificate().fingerprint256 ?? 'nothing'}\n`),
+  )
+  .listen(9443)
+  .on('error', fail);
 http.createServer(answer).listen(80).on('error', fail);
+companyProxy();
 http
   .createServer(answer)
   .listen(8080, () => say({ event: 'ready', ca }))
@@ -146,6 +161,30 @@ function events(response) {
   release = () => response.end('data: second\n\n');
 }
 http.createServer((_, response) => (release?.(), response.end('ok'))).listen(8081);
+
+// A company's proxy: HTTP Basic, and every name leads here.
+function companyProxy() {
+  const login = `Basic ${Buffer.from('user:pass word').toString('base64')}`;
+  http
+    .createServer((_, response) => response.writeHead(405).end())
+    .on('connect', (request, socket, head) => {
+      const authorized = request.headers['proxy-authorization'] === login;
+      say({ event: 'tunnel', place: request.url, authorized });
+      socket.on('error', () => socket.destroy());
+      if (!authorized)
+        return socket.end(
+          'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="company"\r\n\r\n',
+        );
+      const upstream = connect(Number(request.url.split(':').at(-1)), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+        upstream.write(head);
+        socket.pipe(upstream).pipe(socket);
+      });
+      upstream.on('error', () => socket.destroy());
+    })
+    .listen(3128)
+    .on('error', fail);
+}
 
 function git(request, response, body) {
   const { pathname, search } = new URL(request.url, 'http://upstream');

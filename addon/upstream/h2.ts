@@ -263,19 +263,26 @@ class StreamLeg implements SharedLeg {
 /** Resolves when all of the unit is out, or when there is nothing to write to any more. */
 async function write(stream: ClientHttp2Stream, unit: Unit, onWrite: (bytes: number) => void): Promise<void> {
   if (stream.writableEnded) return; // its head was all
+  const closed = Promise.withResolvers<void>();
+  stream.once('close', closed.resolve);
+  stream.cork(); // what is given in small pieces goes out as one
+  let out: Promise<void> | undefined;
   for await (const chunk of unit.chunks()) {
-    if (stream.closed || stream.destroyed) return;
+    if (stream.closed || stream.destroyed) break;
     onWrite(chunk.length);
-    await new Promise<void>((resolve) => {
-      const over = () => resolve();
-      stream.once('close', over);
-      stream.write(chunk, () => {
-        stream.off('close', over);
-        resolve();
-      });
-    });
+    out = new Promise((resolve) => void stream.write(chunk, () => resolve()));
+    if (!stream.writableNeedDrain) continue;
+    stream.uncork();
+    await Promise.race([out, closed.promise]);
+    stream.cork();
   }
-  if (unit.last && !stream.closed && !stream.destroyed) stream.end();
+  if (!stream.closed && !stream.destroyed) {
+    if (unit.last)
+      stream.end(); // which uncorks it
+    else stream.uncork();
+    await Promise.race([out, closed.promise]);
+  }
+  stream.off('close', closed.resolve);
 }
 
 /** Interim heads that are kept until somebody relays them. */

@@ -118,6 +118,7 @@ async function release(
   const neutral = steps.secrets.neutralize(head, held); // the scanner sees no credential, not even a placeholder
   const verdict = await steps.scan(id, neutral.head, neutral.unit, client.gone);
   if (verdict.kind === 'block') return { kind: 'blocked', finding: verdict.finding };
+  if (verdict.kind === 'refused') return verdict;
   if (verdict.kind !== 'allow') return failed('scan', verdict.cause);
 
   const late = steps.unavailable(); // the launcher may have been lost during the scan
@@ -128,7 +129,8 @@ async function release(
     if (held.size > 0) progress.messages = (progress.messages ?? 0) + 1;
     return { kind: 'sent', last: held.last };
   }
-  steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size, neutral.elsewhere);
+  const admission = { path: head.path, bytes: held.size, elsewhere: neutral.elsewhere, masked: verdict.masked ?? [] };
+  steps.journal.admit({ id, method: head.method, target: head.target }, admission);
   progress.admitted = true;
   progress.leg = await steps.upstream.open(head, client.gone);
   progress.relayed = watched(client, progress.leg, steps, progress);
@@ -158,19 +160,22 @@ async function rest(
 /** Relays the answer, and cuts it where it repeats a secret. */
 async function watched(client: Client, leg: Leg, steps: Steps, progress: Progress): Promise<Exchanged> {
   const tap = steps.secrets.watch(client, () => leg[Symbol.dispose]());
-  if (!tap) return await relay(client, leg, progress);
-  const outcome = await relay(tap.client, leg, progress);
-  if (outcome.kind === 'forwarded') await tap.done;
-  if (tap.cut === undefined) return outcome;
+  const relayed = await relay(tap?.client ?? client, leg, progress);
+  if (relayed.kind === 'relayed') await tap?.done; // what was given up in between has no end to search to
+  if (tap?.cut === undefined) return outcomeOf(relayed);
   progress.started = tap.started;
   return failed('upstream', tap.cut);
 }
 
-async function relay(client: Client, leg: Leg, progress: Progress): Promise<Exchanged> {
+async function relay(client: Client, leg: Leg, progress: Progress): Promise<Relayed> {
   progress.started = true; // also if relaying throws: a second head must never follow a first
   const relayed = await leg.relay(client);
   progress.started = hasStarted(relayed);
   progress.received = relayed.kind === 'forbidden' ? 0 : relayed.received;
+  return relayed;
+}
+
+function outcomeOf(relayed: Relayed): Exchanged {
   switch (relayed.kind) {
     case 'relayed':
       return { kind: 'forwarded', status: relayed.status };

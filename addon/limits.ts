@@ -30,12 +30,12 @@ export const CLIENT_IDLE_MS = 90_000;
 export const FIRST_BYTE_MS = 120_000;
 /** Milliseconds for a TLS handshake with the agent. */
 export const HANDSHAKE_MS = 20_000;
-/** Bytes of a ClientHello that is only looked at: with post-quantum key shares and tickets it has a few thousand. */
-export const HELLO_BYTES = 64 * KiB;
 /** Milliseconds that a connection has, whose last answer is written, until the agent has read it. */
 export const LINGER_MS = 5_000;
 /** Bytes that are held of what an agent sends behind a request whose answer is not complete. */
 export const PIPELINED_BYTES = 64 * KiB;
+/** Bytes of a ClientHello that is only looked at: with post-quantum key shares and tickets it has a few thousand. */
+export const HELLO_BYTES = 64 * KiB;
 /** Connections of the agent; more than its file descriptors by default. */
 export const CLIENT_CONNECTIONS = 4_096;
 
@@ -80,6 +80,9 @@ export const EXTRACT_OVERLAP = 4 * KiB;
  * private key. An open WebSocket keeps at most three such ends, and 32 KiB more where it compresses.
  */
 export const SEAM_BYTES = 4 * KiB;
+
+/** Characters of the shortest base64 that a mask covers; in less of it, no rule finds a key by chance. */
+export const LEAST_MASKED = 64;
 
 /** Milliseconds of one DNS query, and how often it is tried. */
 export const RESOLVE_MS = 3_000;

@@ -64,6 +64,8 @@ export function readAuthority(text: string): { host: Host; port: number } | { ki
   const host = parseHost(found[1] ?? '');
   // Without what stands in brackets there: it quotes the text, and this may be a field's value.
   if (host.kind === 'invalid') return { kind: 'invalid', why: `names a host that ${host.why.replace(/ \(.*/s, '')}` };
+  // It would be judged as one address and dialled as another.
+  if (MAPPED.test(host.text)) return { kind: 'invalid', why: 'names a host that is an IPv4 address inside IPv6' };
   const port = Number(found[2]);
   if (port < 1 || port > 65535) return { kind: 'invalid', why: 'has a port outside 1–65535' };
   return { host, port };
@@ -82,7 +84,11 @@ export function isSameName(name: string, { text }: Host): boolean {
 
 /** Values of all fields of this (lower-case) name, in order. */
 export function valuesOf(fields: readonly Field[], name: string): string[] {
-  return fields.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value);
+  const values: string[] = [];
+  for (const [given, value] of fields) {
+    if (given.length === name.length && given.toLowerCase() === name) values.push(value); // most differ in length already
+  }
+  return values;
 }
 
 /** Lower-case names of the fields that `Connection` makes this hop's own (RFC 9110 section 7.6.1). */
@@ -126,7 +132,7 @@ function readAbsolute(method: string, url: string): Line | Refusal {
 
 function readPath(path: string, target: Target): Line | Refusal {
   if (path.includes('#')) return refused(400, 'the request target has a fragment');
-  if (/[^\x21-\x7e\x80-\xff]/.test(path)) return refused(400, 'the request target has a space or control character');
+  if (/[^\x21-\x7e]/.test(path)) return refused(400, 'the request target has a character that is not visible ASCII');
   return { target, path };
 }
 
@@ -174,7 +180,10 @@ function unsupported({ method, fields }: RawHead, upgrade: string | undefined): 
   const upgrades = valuesOf(fields, 'upgrade').flatMap((value) => value.split(','));
   // A client that offers h2c goes on with HTTP/1.1 when nobody takes it up (RFC 9110 section 7.8); others wait for the switch.
   if (upgrade === undefined && upgrades.some((protocol) => protocol.trim().toLowerCase() !== 'h2c'))
-    return refused(426, 'a switch of protocol (WebSocket) is not carried; use plain requests');
+    return refused(
+      426,
+      'a switch to this protocol is not carried, or the manifest refuses it (egress.websockets); use plain requests',
+    );
   const [expect] = valuesOf(fields, 'expect');
   if (expect !== undefined && expect.toLowerCase() !== '100-continue')
     return refused(417, 'an expectation other than 100-continue');
@@ -194,5 +203,7 @@ function refused(status: number, reason: string): Refusal {
   return { kind: 'refused', status, reason };
 }
 
+/** `::ffff:0:0/96` in its canonical form (RFC 4291 section 2.5.5.2). */
+const MAPPED = /^::ffff:[0-9a-f]{1,4}:[0-9a-f]{1,4}$/;
 const NO_SWITCHES: Switches = new Set();
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -8,14 +8,17 @@ import type { ProxyConfig } from '../contracts/upstream.ts';
 import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../contracts/sidecar.ts';
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
+import type { Switch } from './client/h1.ts';
 import { takeSessions } from './client/h2.ts';
 import { openDoor } from './client/listen.ts';
+import { webSocketOver } from './client/websocket.ts';
 import { passUnopened } from './unopened.ts';
 import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
 import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
+import { makeMasks } from './masks.ts';
 import type { Client, Refusal, Target } from './message.ts';
 import { decide, isTunnelPort, isUnopened } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
@@ -24,6 +27,7 @@ import { connectScanner, type ScannerOptions } from './scan.ts';
 import { openSink, type SinkOptions } from './sink.ts';
 import { addressCheck, refusalOf } from './upstream/address.ts';
 import { makeDial } from './upstream/dial.ts';
+import { WEBSOCKET } from './websocket/handshake.ts';
 import { makeUpstream } from './upstream/open.ts';
 import type { Proxy } from './upstream/proxy.ts';
 import { makeResolve, type Resolve } from './upstream/resolve.ts';
@@ -34,7 +38,7 @@ export interface Sidecar {
   readonly port: number;
   /** Where a network scanner's requests end. */
   readonly sinkPort: number | undefined;
-  /** Waits for a network scanner, and tests it. @returns what is wrong with it, if so */
+  /** Waits for the scanner, and tests it. @returns what is wrong with it, if so */
   scannerReady(): Promise<string | undefined>;
   /** A line of the launcher has come. */
   beat(): void;
@@ -66,9 +70,11 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const network = config.scanner.kind === 'pipelock' ? config.scanner : undefined;
   const sink = network && (await openSink(sinkOptions(network, key)));
   const secrets = holdSecrets(config.secrets);
+  const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
   const scanner = connectScanner({
     ...reachOf(config.scanner),
     key,
+    budget,
     review: (all) => secrets.review(all),
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
@@ -96,7 +102,6 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     underway.add(work);
     void work.finally(() => underway.delete(work));
   }
-  const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
   const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: cut });
 
   const steps: Steps = {
@@ -136,6 +141,9 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   }
   const bodyBytes = around.bodyBytes ?? network?.body_bytes ?? BODY_BYTES;
 
+  const webSocket: Switch = (plain, bytes) => webSocketOver(plain, bytes, { budget, bodyBytes });
+  const switches = new Map(config.websockets === 'allow' ? [[WEBSOCKET, webSocket]] : []);
+
   function run(client: Client): void {
     keep(exchange(client, newId(), steps).catch(() => client.destroy()));
   }
@@ -155,6 +163,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     bodyBytes,
     refuse: loop,
     refuseTunnel,
+    switches,
     serve: run,
     takeUnopened(socket, target) {
       if (!isUnopened(policy, target)) return false;
@@ -208,10 +217,10 @@ function reachOf(
 ): Pick<ScannerOptions, 'reach' | 'limits' | 'connections' | 'queue'> {
   if (scanner.kind === 'embedded')
     return { reach: { kind: 'socket', path: scanner.socket }, limits: { reads: 'all', bodyBytes: BODY_BYTES } };
-  const { address, port, body_bytes: bodyBytes } = scanner;
+  const { address, port, body_bytes: bodyBytes, masks } = scanner;
   return {
     reach: { kind: 'tcp', address, port },
-    limits: { reads: 'plain', bodyBytes },
+    limits: { reads: 'plain', bodyBytes, masks: makeMasks(masks) },
     connections: availableParallelism(),
     queue: NETWORK_SCAN_QUEUE,
   };

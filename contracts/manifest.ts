@@ -1,8 +1,9 @@
 /** What the user writes. One schema; defaults are filled in by it, files and folders are checked by `src/manifest.ts`. */
 import { z } from 'zod';
 import { parseCidr } from './cidr.ts';
+import { masksWishSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { formatRule, parseRule, type Rule, webSocketsSchema } from './policy.ts';
+import { formatRule, parseRule, type Rule, rulesOf, webSocketsSchema } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
 import { clientCertificateSchema, upstreamProxySchema } from './upstream.ts';
 import { isReservedVariable } from './variables.ts';
@@ -94,10 +95,12 @@ const manifest = z.strictObject({
       image: z.string().min(1).optional(),
       /** The release line of that image, where its tag does not say it. */
       version: z.enum(PIPELOCK_VERSIONS).optional(),
+      /** What pipelock is not shown, because its rules take it for keys; all built-in masks if absent. */
+      masks: masksWishSchema.optional(),
     })
-    .superRefine(({ kind, image, version }, context) => {
+    .superRefine(({ kind, image, version, masks }, context) => {
       if (kind === 'pipelock') return;
-      for (const [key, value] of Object.entries({ image, version }))
+      for (const [key, value] of Object.entries({ image, version, masks }))
         if (value !== undefined)
           context.addIssue({
             code: 'custom',
@@ -111,8 +114,16 @@ const manifest = z.strictObject({
 });
 
 /** What one section says of another. */
-export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, context) => {
+export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, secrets }, context) => {
   const allow = rulesOf(egress.allow);
+  for (const [mask, { hosts }] of scanner.masks?.own.entries() ?? [])
+    for (const [index, host] of hosts.entries())
+      if (!rulesOf([host]).every((rule) => isAllowed(rule, allow)))
+        context.addIssue({
+          code: 'custom',
+          path: ['scanner', 'masks', 'own', mask, 'hosts', index],
+          message: `"${host}" is not in egress.allow: nothing could be sent there`,
+        });
   const unopened = rulesOf(egress.tls_bump_ignore);
   for (const [index, host] of unopened.entries())
     if (!isAllowed(host, allow))
@@ -122,12 +133,22 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, 
         message: `"${formatRule(host)}" is not in egress.allow: nothing could be sent there`,
       });
   for (const [index, { host }] of egress.client_certificates.entries()) {
-    const rule = parseRule(host);
-    if ('ports' in rule && !isAllowed(rule, allow))
+    const path = ['egress', 'client_certificates', index, 'host'];
+    const [written] = rulesOf([host]);
+    // Without a port it is about all that may be reached.
+    const rule =
+      written && written.ports.length > 1 ? { ...written, ports: allow.flatMap(({ ports }) => ports) } : written;
+    if (rule && !isAllowed(rule, allow))
       context.addIssue({
         code: 'custom',
-        path: ['egress', 'client_certificates', index, 'host'],
+        path,
         message: `"${host}" is not in egress.allow: nothing could be sent there`,
+      });
+    if (rule && unopened.some((other) => overlaps(other, rule)))
+      context.addIssue({
+        code: 'custom',
+        path,
+        message: `"${host}" is in egress.tls_bump_ignore: the handshake there is the agent's own`,
       });
   }
   for (const [name, wish] of Object.entries(secrets)) {
@@ -154,11 +175,6 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, 
   }
 });
 export type Manifest = z.infer<typeof manifestSchema>;
-
-/** The schema has refused what is no rule. */
-function rulesOf(texts: readonly string[]): Rule[] {
-  return texts.map(parseRule).filter((parsed) => 'ports' in parsed);
-}
 
 /** Some host and port are covered by both. */
 function overlaps(one: Rule, other: Rule): boolean {

@@ -44,6 +44,11 @@ export function parseRule(text: string): Rule | { kind: 'invalid'; why: string }
   };
 }
 
+/** The rules among these texts; a schema has complained of the others. */
+export function rulesOf(texts: readonly string[]): Rule[] {
+  return texts.map(parseRule).filter((parsed) => 'ports' in parsed);
+}
+
 /** The rule as a user would write it. */
 export function formatRule(rule: Rule): string {
   const parsed = parseHost(rule.host.includes(':') ? `[${rule.host}]` : rule.host);

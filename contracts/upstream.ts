@@ -64,14 +64,6 @@ export function parseProxyUrl(text: string): { host: Host; port: number } | { wh
   return port < 1 || port > 65535 ? { why: 'has a port outside 1–65535' } : { host, port };
 }
 
-/** The rules of texts that the schema has let through. */
-export function rulesOf(texts: readonly string[]): Rule[] {
-  return texts.flatMap((text) => {
-    const parsed = parseRule(text);
-    return 'kind' in parsed ? [] : [parsed];
-  });
-}
-
 /** True if the rule is about this host and port; here one that names no port is about all of them. */
 export function isAbout(rule: Rule, host: Host, port: number): boolean {
   return ruleCoversHost(rule, host) && (rule.ports.length > 1 || rule.ports.includes(port));

@@ -1,7 +1,8 @@
 /** What a plan says of the way out beyond the sidecar: a company's proxy, and certificates that are shown to hosts. Pure. */
 import { type LaunchPlan, late } from '../contracts/plan.ts';
+import { rulesOf } from '../contracts/policy.ts';
 import { formatSource } from '../contracts/secret.ts';
-import { parseProxyUrl, rulesOf } from '../contracts/upstream.ts';
+import { parseProxyUrl } from '../contracts/upstream.ts';
 import type { LoadedManifest } from './manifest.ts';
 
 type Egress = LoadedManifest['manifest']['egress'];

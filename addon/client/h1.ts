@@ -3,12 +3,13 @@
  * even read, until its answer is complete. Nothing is closed without an answer but what was never used.
  */
 import type { Socket } from 'node:net';
+import { receiveBody } from '../body.ts';
 import type { Budget } from '../budget.ts';
-import { requestFraming } from '../h1/framing.ts';
+import { persists, requestFraming } from '../h1/framing.ts';
 import { type RequestLine, requestReader } from '../h1/head.ts';
 import { CLIENT_IDLE_MS, LINGER_MS, PIPELINED_BYTES } from '../limits.ts';
 import type { Client, Received, Refusal, Target } from '../message.ts';
-import { namedByConnection, readHead, type Tunnel, valuesOf } from '../request.ts';
+import { readHead, type Tunnel, valuesOf } from '../request.ts';
 import { Answer } from './answer.ts';
 import type { Deadline } from './deadlines.ts';
 import { Incoming } from './incoming.ts';
@@ -150,8 +151,7 @@ class Connection {
     if (waits) answer.persists = false;
     this.#incoming = new Incoming({
       framing,
-      budget,
-      bodyBytes,
+      receive: (announced) => receiveBody({ budget, bodyBytes, announced }),
       hold: this.#hold,
       onWanted() {
         if (!waits) return;
@@ -266,9 +266,3 @@ const NOTHING = Buffer.alloc(0);
 const GONE = { kind: 'gone' } as const;
 const LATE: Refusal = { kind: 'refused', status: 408, reason: 'the request did not arrive in time' };
 const CONTINUE = { status: 100, text: 'Continue', fields: [] };
-
-/** RFC 9112 section 9.3. */
-function persists({ version, fields }: RequestLine): boolean {
-  const options = namedByConnection(fields);
-  return version === '1.1' ? !options.has('close') : options.has('keep-alive') && !options.has('close');
-}

@@ -1,6 +1,5 @@
 /** The body of one request, from the pieces that the agent's connection brings, as the one unit of it. */
-import { type Arriving, emptyUnit, receiveBody } from '../body.ts';
-import type { Budget } from '../budget.ts';
+import { type Arriving, emptyUnit } from '../body.ts';
 import { type BodyReader, bodyReader } from '../h1/body.ts';
 import type { Framing } from '../h1/framing.ts';
 import type { Field, Received, Refusal } from '../message.ts';
@@ -8,9 +7,8 @@ import { trailerRefusal } from '../trailers.ts';
 
 export interface IncomingOptions {
   readonly framing: Framing;
-  readonly budget: Budget;
-  /** Bytes of one body. */
-  readonly bodyBytes: number;
+  /** Where the data goes. `announced`: bytes that the head says, 0 if it does not. */
+  readonly receive: (announced: number) => Arriving | Refusal;
   /** Nothing more is to be brought, until it is to be again. */
   readonly hold: (held: boolean) => void;
   /** Asked for: the agent that waits is told to go on. */
@@ -24,7 +22,7 @@ export interface IncomingOptions {
 export class Incoming {
   readonly #options: IncomingOptions;
   readonly #reader: BodyReader;
-  /** Where the data goes; without it, it is dropped. */
+  /** Without it, data is dropped. */
   #body: Arriving | undefined;
   readonly #received = Promise.withResolvers<Received>();
   /** Nobody has asked yet: what came before. */
@@ -40,12 +38,13 @@ export class Incoming {
 
   /** Once. */
   read(): Promise<Received> {
-    const { framing, budget, bodyBytes, onWanted } = this.#options;
+    const { framing, receive, hold, onWanted } = this.#options;
     if (framing.kind === 'none') return Promise.resolve(emptyUnit());
-    const body = receiveBody({ budget, bodyBytes, announced: framing.kind === 'length' ? framing.bytes : 0 });
+    const body = receive(framing.kind === 'length' ? framing.bytes : 0);
     if ('kind' in body) this.#settle(body);
     else {
       this.#body = body;
+      body.onDrain = () => hold(false);
       if (this.#early?.length === 0) onWanted();
     }
     if (this.#isSettled) this.#giveUp();
@@ -83,8 +82,9 @@ export class Incoming {
   }
 
   #take(bytes: Buffer): void {
-    const refusal = this.#body?.add(bytes);
-    if (refusal) this.fail(refusal);
+    const taken = this.#body?.add(bytes);
+    if (taken === 'wait') this.#options.hold(true);
+    else if (taken) this.fail(taken);
   }
 
   #end(trailers: readonly Field[], rest: Buffer): void {
@@ -93,7 +93,7 @@ export class Incoming {
     const body = this.#body;
     if (refusal) this.fail(refusal);
     else if (body) {
-      this.#body = undefined; // its unit holds the bytes
+      this.#leave(body); // its unit holds the bytes
       this.#settle(body.end(trailers));
     }
     this.#options.onEnd(rest);
@@ -105,8 +105,17 @@ export class Incoming {
   }
 
   #giveUp(): void {
-    this.#body?.release();
+    const body = this.#body;
+    if (!body) return;
+    body.release();
+    this.#leave(body);
+  }
+
+  /** Whatever it waited for, the connection goes on. */
+  #leave(body: Arriving): void {
+    body.onDrain = undefined;
     this.#body = undefined;
+    this.#options.hold(false);
   }
 
   /** What came early comes now. */

@@ -194,8 +194,9 @@ function readBody(stream: ServerHttp2Stream, body: Arriving, { inflow, gone, ms 
     }
     function onData(piece: Buffer): void {
       inflow.count();
-      const refusal = body.add(piece);
-      if (refusal) giveUp(refusal);
+      const taken = body.add(piece);
+      if (taken === 'wait') stream.pause();
+      else if (taken) giveUp(taken);
     }
     function onTrailers(_fields: unknown, _flags: unknown, list: readonly string[] = []): void {
       trailers = readFields(list);
@@ -209,6 +210,7 @@ function readBody(stream: ServerHttp2Stream, body: Arriving, { inflow, gone, ms 
     function onGone(): void {
       giveUp({ kind: 'gone' });
     }
+    body.onDrain = () => stream.resume();
     const timer = setTimeout(
       () => giveUp({ kind: 'refused', status: 408, reason: 'the request did not arrive in time' }),
       ms,

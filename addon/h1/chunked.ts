@@ -1,7 +1,7 @@
 /** The chunked coding, taken off bytes as they come. RFC 9112 section 7.1. */
 import { CHUNK_DIGITS, CHUNK_EXTENSION_BYTES, TRAILER_BYTES } from '../limits.ts';
 import type { BodyPart } from './body.ts';
-import { type Malformed, malformed, SectionReader } from './section.ts';
+import { FRAMING, type Malformed, malformed, SectionReader } from './section.ts';
 
 /** Who sends: extensions are dropped from answers, and a reason to refuse a request (nobody sends them but to confuse). */
 export type Sender = 'agent' | 'upstream';
@@ -92,7 +92,12 @@ export class ChunkedReader {
   #readTrailers(bytes: Buffer): BodyPart | undefined {
     const found = this.#trailers.push(bytes);
     if (found.kind === 'more') return undefined;
-    return found.kind === 'section' ? { kind: 'end', trailers: found.fields, rest: found.rest } : found;
+    if (found.kind === 'malformed') return found;
+    const { fields: trailers, rest } = found;
+    // Parsers that read trailers as they read a head act upon these.
+    return trailers.some(([name]) => FRAMING.test(name))
+      ? malformed('a trailer says how the message is framed')
+      : { kind: 'end', trailers, rest };
   }
 }
 

@@ -1,4 +1,4 @@
-/** How long a message's body is: one reading, or none. RFC 9112 section 6.3. */
+/** How long a message's body is: one reading, or none. And whether another message may follow it. RFC 9112 sections 6.3 and 9.3. */
 import type { Field } from '../receipt.ts';
 import type { RequestLine, StatusLine } from './head.ts';
 import { type Malformed, malformed } from './section.ts';
@@ -20,9 +20,23 @@ export function requestFraming({ version, fields }: Pick<RequestLine, 'version' 
  * follows is another's.
  */
 export function responseFraming(method: string, { version, status, fields }: StatusLine): Framing | Malformed {
-  if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NONE;
-  if (method === 'CONNECT' && status < 300) return NONE;
-  return readFraming(version, fields, CLOSE);
+  if (status < 200 && !persists({ version, fields })) return malformed('an interim answer ends the connection');
+  const framing = readFraming(version, fields, CLOSE);
+  const isBodiless = method === 'HEAD' || status < 200 || status === 204 || status === 304;
+  const isTunnel = method === 'CONNECT' && status < 300;
+  return framing.kind !== 'malformed' && (isBodiless || isTunnel) ? NONE : framing;
+}
+
+/** Another message may follow on the connection, as far as the head says. `Proxy-Connection` is what some clients tell a proxy instead. */
+export function persists({ version, fields }: Pick<RequestLine, 'version' | 'fields'>): boolean {
+  let isKept = version === '1.1';
+  for (const [name, value] of fields) {
+    if (!/^(proxy-)?connection$/i.test(name)) continue;
+    const options = value.toLowerCase().split(',');
+    if (options.some((option) => option.trim() === 'close')) return false;
+    if (options.some((option) => option.trim() === 'keep-alive')) isKept = true;
+  }
+  return isKept;
 }
 
 function readFraming(version: string, fields: readonly Field[], unless: Framing): Framing | Malformed {

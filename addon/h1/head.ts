@@ -87,7 +87,7 @@ class LineReader<T extends { readonly fields: readonly Field[] }> implements Hea
 }
 
 function readRequestLine(line: string): Omit<RequestLine, 'fields'> | Malformed {
-  const found = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP\/(1\.[01])$/.exec(line);
+  const found = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP\/(1\.[01])$/.exec(line);
   if (found) return { method: found[1] as string, url: found[2] as string, version: found[3] as string };
   return malformed(
     /^\S+ \S+ HTTP\/\d\.\d$/.test(line)

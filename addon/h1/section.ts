@@ -66,9 +66,7 @@ export class SectionReader {
     const before = size - piece.length;
     const objection = this.#scan(bytes, Math.min(size, this.#rule.most));
     if (objection) return objection;
-    if (this.#state === DONE) {
-      return { kind: 'section', fields: this.#fields(bytes), rest: piece.subarray(this.#at - before) };
-    }
+    if (this.#state === DONE) return this.#section(bytes, piece.subarray(this.#at - before));
     if (size >= this.#rule.most)
       return malformed(`the ${this.#rule.what} is larger than ${this.#rule.most} bytes`, 431);
     if (bytes === piece && piece.length > 0) this.#hold(piece);
@@ -131,21 +129,28 @@ export class SectionReader {
     return undefined;
   }
 
-  #fields(bytes: Buffer): Field[] {
+  #section(bytes: Buffer, rest: Buffer): Section | Malformed {
     const text = bytes.toString('latin1', 0, this.#at);
     const marks = this.#marks;
     const fields: Field[] = [];
     for (let index = 0; index < marks.length; index += 3) {
       const colon = marks[index + 1] as number;
+      const end = marks[index + 2] as number;
       let from = colon + 1;
-      let to = marks[index + 2] as number;
+      let to = end;
       while (from < to && isBlank(text.charCodeAt(from))) from += 1;
       while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1;
-      fields.push([text.slice(marks[index], colon), text.slice(from, to)]);
+      const name = text.slice(marks[index], colon);
+      // Some parsers then take the value for another one, and find another end of the message.
+      if (to < end && text.slice(to, end).includes('\t') && FRAMING.test(name)) return malformed(TAB_BEHIND);
+      fields.push([name, text.slice(from, to)]);
     }
-    return fields;
+    return { kind: 'section', fields, rest };
   }
 }
+
+/** Fields that say where a message ends. */
+export const FRAMING = /^(content-length|transfer-encoding)$/i;
 
 /** What a name of a field or a method is made of (RFC 9110 section 5.6.2). */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -170,6 +175,7 @@ const DONE = 7;
 const IS_TOKEN = Uint8Array.from({ length: 256 }, (_, byte) => (TOKEN.test(String.fromCharCode(byte)) ? 1 : 0));
 const NOTHING = Buffer.alloc(0);
 const MORE = { kind: 'more' } as const;
+const TAB_BEHIND = 'a tab stands behind the value of a field that says where the message ends';
 const BARE_CR = 'a line ends with CR alone';
 
 function isBlank(code: number): boolean {

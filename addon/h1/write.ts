@@ -40,6 +40,6 @@ function lines(fields: readonly Field[]): string {
   return text;
 }
 
-const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
+const TARGET = /^[\x21-\x7e]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LAST = Buffer.from('0\r\n\r\n');

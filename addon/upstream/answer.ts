@@ -5,6 +5,7 @@ import { responseReader, type StatusLine } from '../h1/head.ts';
 import { UPSTREAM_INTERIM } from '../limits.ts';
 import type { Field, RequestHead, ResponseHead } from '../message.ts';
 import { namedByConnection, valuesOf } from '../request.ts';
+import { readSwitch, WEBSOCKET } from '../websocket/handshake.ts';
 
 export type AnswerPart =
   | { readonly kind: 'interim'; readonly head: ResponseHead }
@@ -22,7 +23,7 @@ export type AnswerPart =
   | { readonly kind: 'broken'; readonly why: string };
 
 export class AnswerReader {
-  readonly #request: Pick<RequestHead, 'method' | 'upgrade'>;
+  readonly #request: Pick<RequestHead, 'method' | 'upgrade' | 'fields'>;
   readonly #heads = responseReader();
   #body: BodyReader | undefined;
   #switched = false;
@@ -30,7 +31,8 @@ export class AnswerReader {
   /** A byte of it has come. */
   begun = false;
 
-  constructor(request: Pick<RequestHead, 'method' | 'upgrade'>) {
+  /** `request`: as it left. */
+  constructor(request: Pick<RequestHead, 'method' | 'upgrade' | 'fields'>) {
     this.#request = request;
   }
 
@@ -77,13 +79,9 @@ export class AnswerReader {
   }
 
   #readSwitch({ fields }: StatusLine, head: ResponseHead): AnswerPart {
-    const protocols = valuesOf(fields, 'upgrade');
-    if (
-      this.#request.upgrade === undefined ||
-      protocols.length !== 1 ||
-      protocols[0]?.toLowerCase() !== this.#request.upgrade
-    )
-      return broken('it switches to a protocol that was not asked for');
+    if (this.#request.upgrade !== WEBSOCKET) return broken('it switches to a protocol that was not asked for');
+    const agreed = readSwitch(this.#request.fields, fields);
+    if (agreed.kind === 'wrong') return broken(agreed.why);
     this.#switched = true;
     return { kind: 'switched', head };
   }

@@ -144,7 +144,10 @@ export class H1Leg implements Leg, User {
         this.#sendable = undefined;
         this.#status = part.head.status;
         this.#keepMs = part.kind === 'head' ? part.keepMs : 0;
-        this.#arm(this.#options.silenceMs ?? UPSTREAM_SILENCE_MS);
+        clearTimeout(this.#timer);
+        this.#timer = undefined;
+        // Another protocol may be silent for as long as it likes; whether the upstream is still there, TCP asks.
+        if (part.kind === 'head') this.#arm(this.#options.silenceMs ?? UPSTREAM_SILENCE_MS);
         client.start(part.head);
         if (part.kind === 'switched') this.#switched.resolve();
         return;

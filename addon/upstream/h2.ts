@@ -267,7 +267,7 @@ async function write(stream: ClientHttp2Stream, unit: Unit, onWrite: (bytes: num
   stream.once('close', closed.resolve);
   stream.cork(); // what is given in small pieces goes out as one
   let out: Promise<void> | undefined;
-  for await (const chunk of unit.chunks()) {
+  for await (const chunk of unit.chunks() as Iterable<Buffer> | AsyncIterable<Buffer>) {
     if (stream.closed || stream.destroyed) break;
     onWrite(chunk.length);
     out = new Promise((resolve) => void stream.write(chunk, () => resolve()));
@@ -293,7 +293,14 @@ function requestList({ method, target, path, fields }: RequestHead, unit: Unit):
   // A body that is known whole says how long it is, as servers of uploads want it; one that is not is framed by the stream.
   const counted = unit.last && (unit.size > 0 || ['POST', 'PUT', 'PATCH'].includes(method));
   return [
-    ...[':method', method, ':scheme', target.scheme, ':authority', authorityOf(target), ':path', path],
+    ':method',
+    method,
+    ':scheme',
+    target.scheme,
+    ':authority',
+    authorityOf(target),
+    ':path',
+    path,
     ...writeFields(fields),
     ...(counted ? ['content-length', String(unit.size)] : []),
     ...(isGrpc(fields) ? ['te', 'trailers'] : []),

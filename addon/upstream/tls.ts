@@ -120,7 +120,7 @@ function handshake(socket: TLSSocket, raw: Socket, gone: AbortSignal): Promise<T
 export function tlsProblem(code: string): string | undefined {
   const why = CERTIFICATE[code];
   if (why !== undefined) return `its certificate was not accepted: ${why} (${code})`;
-  const other = HANDSHAKE[code];
+  const other = HANDSHAKE.find(([end]) => end.test(code))?.[1];
   if (other !== undefined) return `no TLS connection: ${other} (${code})`;
   return code.includes('CERT') ? `its certificate was not accepted (${code})` : undefined;
 }
@@ -143,15 +143,15 @@ const CERTIFICATE: Record<string, string> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'it is for another host',
 };
 
-const TOO_OLD = 'it speaks nothing newer than TLS 1.1';
-const NO_CERTIFICATE = 'it asks for a client certificate; one goes into egress.client_certificates';
-const HANDSHAKE: Record<string, string> = {
-  ERR_SSL_UNSUPPORTED_PROTOCOL: TOO_OLD,
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: TOO_OLD,
-  ERR_SSL_WRONG_VERSION_NUMBER: 'what it answers is not TLS',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'what it answers is not TLS',
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: NO_CERTIFICATE,
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'it does not accept the client certificate',
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'it does not know the issuer of the client certificate',
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'it shares no parameters with us, or asks for a client certificate',
-};
+/** By how OpenSSL's names end: what stands before differs from version to version. */
+const HANDSHAKE: readonly (readonly [RegExp, string])[] = [
+  [/(UNSUPPORTED_PROTOCOL|ALERT_PROTOCOL_VERSION)$/, 'it speaks nothing newer than TLS 1.1'],
+  [/(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/, 'what it answers is not TLS'],
+  [/CERTIFICATE_REQUIRED$/, 'it asks for a client certificate; one goes into egress.client_certificates'],
+  [/ALERT_BAD_CERTIFICATE$/, 'it does not accept the client certificate, or wants one (egress.client_certificates)'],
+  [/ALERT_UNKNOWN_CA$/, 'it does not know the issuer of the client certificate'],
+  [
+    /ALERT_HANDSHAKE_FAILURE$/,
+    'it has no parameters in common, or wants a client certificate (egress.client_certificates)',
+  ],
+];

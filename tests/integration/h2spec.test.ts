@@ -132,7 +132,7 @@ function listen(server: Server, address: string, wanted: number): Promise<number
 }
 
 function whyNot(): string | false {
-  const { stdout = '' } = spawnSync('go', ['version'], { encoding: 'utf8' });
+  const { stdout } = spawnSync('go', ['version'], { encoding: 'utf8' });
   const minor = Number(/go1\.(\d+)/.exec(stdout ?? '')?.[1] ?? 0);
   return minor < GO_MINOR ? `there is no Go 1.${GO_MINOR} or later` : false;
 }

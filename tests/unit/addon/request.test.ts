@@ -106,6 +106,39 @@ test('what is not carried says so', () => {
   assert.equal(status({ fields: [HOST, ['Expect', 'x']] }, tunnel), 417);
 });
 
+test('a host that two parsers could take for two hosts is refused wherever a request names it', () => {
+  const long = `${'a'.repeat(63)}.`.repeat(4).slice(0, 254);
+  for (const name of [
+    'user@a.test',
+    'user:password@a.test',
+    '0177.0.0.1',
+    '0x7f.0.0.1',
+    '0x7f000001',
+    '2130706433',
+    '127.1',
+    '127.0.0.01',
+    '[::ffff:127.0.0.1]',
+    '[::ffff:7f00:1]',
+    '[0:0:0:0:0:FFFF:0:0]',
+    '[fe80::1%eth0]',
+    'a.test.',
+    'b\xfccher.test',
+    'a..test',
+    `${'a'.repeat(64)}.test`,
+    long,
+    '',
+  ]) {
+    assert.ok('kind' in readAuthority(`${name}:443`), `CONNECT ${name}`);
+    assert.equal(status({ url: `http://${name}/`, fields: [['Host', name]] }), 400, `target ${name}`);
+    assert.equal(status({ fields: [['Host', name]] }, tunnel), 400, `Host ${name}`);
+    assert.equal(status({ url: `https://${name}/` }, tunnel), 400, `target in a tunnel ${name}`);
+    assert.equal(status({}, { ...tunnel, sni: name }), 421, `server name ${name}`);
+  }
+  // Punycode and upper case have one reading.
+  for (const name of ['XN--BCHER-KVA.example', `${'a'.repeat(63)}.test`])
+    assert.equal(status({ url: `http://${name}/`, fields: [['Host', name.toLowerCase()]] }), undefined, name);
+});
+
 test('OPTIONS may ask for the server as a whole, and no other method may', () => {
   const path = (url: string, via?: Tunnel, method = 'OPTIONS') => {
     const { head, refusal } = readHead({ method, url, version: '1.1', fields: [HOST] }, via);

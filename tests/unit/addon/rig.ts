@@ -1,7 +1,13 @@
 /** A sidecar in this process with everything around it on loopback: a scanner, upstreams with a CA of their own, an agent. */
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, request as httpRequest, type RequestListener } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  request as httpRequest,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import {
   connect as connectTcp,
   createServer as createTcpServer,
@@ -11,6 +17,7 @@ import {
 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { type Authority, makeAuthority } from '../../../addon/authority.ts';
 import { type Field, NONCE_FIELD, PART_FIELD, RECEIPT_FIELD, receiptOf, sha256 } from '../../../addon/receipt.ts';
@@ -43,7 +50,7 @@ export interface RigOptions {
   /** Those of them that are relayed unopened. */
   unopened?: string[];
   /** How the scanner answers; by default everything is proven. */
-  scanner?: (request: Seen, response: import('node:http').ServerResponse) => void;
+  scanner?: (request: Seen, response: ServerResponse) => void;
   config?: Partial<SidecarConfig>;
   around?: Partial<Surroundings>;
   upstreamCa?: Authority;
@@ -56,8 +63,10 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
   const scanner = createServer({ maxHeaderSize: 200_000 }, (request, response) => {
     collect(request).then(
       (seen) => {
-        scanned.push(seen);
-        (options.scanner ?? prove)(seen, response);
+        answerOrSelfTest(seen, response, () => {
+          scanned.push(seen);
+          (options.scanner ?? prove)(seen, response);
+        });
       },
       () => undefined,
     );
@@ -136,6 +145,17 @@ export const prove: NonNullable<RigOptions['scanner']> = (seen, response) => {
   response.writeHead(204, { [RECEIPT_FIELD]: proofOf(seen) }).end();
 };
 
+/** Says that it is there and passes the self-test, as the scanner itself does; everything else is the test's own. */
+export function answerOrSelfTest(seen: Seen, response: ServerResponse, own: () => void): void {
+  if (seen.url === '/health') return void response.writeHead(200).end();
+  if (!seen.url.startsWith('http://self-test.invalid/')) return own();
+  const inHeader = seen.fields.some(([name]) => name === 'X-Note');
+  if (seen.url.includes('ghp_')) block('blocked: DLP match: Test (high)')(seen, response);
+  else if (seen.body.includes('AKIA')) block('blocked: request body contains secret: Test')(seen, response);
+  else if (inHeader) block('blocked: request header contains secret')(seen, response);
+  else prove(seen, response);
+}
+
 export function block(line: string): NonNullable<RigOptions['scanner']> {
   return (_, response) => {
     response.writeHead(403, { 'content-type': 'text/plain; charset=utf-8' }).end(`${line}\n`);
@@ -165,8 +185,9 @@ export interface TestUpstream extends AsyncDisposable {
 
 /** An upstream for one host name. `handle` gets requests whose body has been read. */
 export async function makeUpstreamServer(
-  handle: (seen: Seen, response: import('node:http').ServerResponse, request: IncomingMessage) => void,
+  handle: (seen: Seen, response: ServerResponse, request: IncomingMessage) => void,
   tls?: { ca: Authority; host: string },
+  upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void,
 ): Promise<TestUpstream> {
   const seen: Seen[] = [];
   const listener: RequestListener = (request, response) => {
@@ -180,6 +201,7 @@ export async function makeUpstreamServer(
   };
   const server = createServer({ maxHeaderSize: 200_000, keepAliveTimeout: 60_000 }, listener);
   server.maxHeadersCount = 0;
+  if (upgrade) server.on('upgrade', upgrade);
   return { ...(await listenRaw((socket) => server.emit('connection', socket), tls)), seen };
 }
 

@@ -450,8 +450,12 @@ test('what two parsers could read differently is refused with an answer', async 
     [`TRACE / HTTP/1.1\r\n${AT()}\r\n`, /^HTTP\/1\.1 405 /],
     [`CONNECT other.test:443 HTTP/1.1\r\n${AT()}\r\n`, /^HTTP\/1\.1 403 /],
     [
-      `GET / HTTP/1.1\r\nHost: ${HOST}:${port}\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n`,
+      `GET / HTTP/1.1\r\nHost: ${HOST}:${port}\r\nConnection: Upgrade, close\r\nUpgrade: chat\r\n\r\n`,
       /^HTTP\/1\.1 426 /,
+    ],
+    [
+      `GET / HTTP/1.1\r\nHost: ${HOST}:${port}\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n`,
+      /^HTTP\/1\.1 400 [^]*version of the WebSocket/,
     ],
     [`POST / HTTP/1.1\r\n${AT()}Expect: tea\r\nContent-Length: 0\r\n\r\n`, /^HTTP\/1\.1 417 /],
     [`GET / HTTP/1.1\r\n${AT()}${'X: y\r\n'.repeat(600)}\r\n`, /^HTTP\/1\.1 431 /],

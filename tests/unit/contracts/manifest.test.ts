@@ -35,6 +35,25 @@ test('a manifest that says only its version gets every default', () => {
   });
 });
 
+test('a client certificate of a host without a port is for every port of it that is allowed', () => {
+  const manifest = (allow: string, host: string) => ({
+    version: 1,
+    egress: { allow: [allow], client_certificates: [{ host, cert: 'c', key: 'k' }] },
+  });
+  for (const [allow, host] of [
+    ['a.example:8443', 'a.example'],
+    ['a.example:8443', 'a.example:8443'],
+    ['*.example', 'a.example'],
+    ['a.example', '*.example'],
+  ] as const)
+    assert.equal(manifestSchema.safeParse(manifest(allow, host)).success, !host.startsWith('*'), `${allow} ${host}`);
+  for (const [allow, host] of [
+    ['a.example:8443', 'b.example'],
+    ['a.example:8443', 'a.example:443'],
+  ] as const)
+    assert.equal(manifestSchema.safeParse(manifest(allow, host)).success, false, `${allow} ${host}`);
+});
+
 test('a mount is writable unless it says otherwise', () => {
   const { agent } = manifestSchema.parse({ version: 1, agent: { mounts: [{ source: '.', target: '/w' }] } });
   assert.deepEqual(agent.mounts, [{ source: '.', target: '/w', read_only: false }]);

@@ -87,7 +87,7 @@ suite('an unknown key is answered with the keys that are allowed there', () => {
       'egress.client_certificates[0].pem',
       /allowed here: host, cert, key$/,
     ],
-    ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind, image, version$/],
+    ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind, image, version, masks$/],
     [
       'version: 1\nagent: { mounts: [{ source: ., target: /w, ro: true }] }',
       'agent.mounts[0].ro',
@@ -448,6 +448,12 @@ suite('the way out beyond the sidecar', () => {
       'version: 1\negress: { client_certificates: [{ host: b.example, cert: cert.pem, key: cert.pem }] }\n',
       'egress.client_certificates[0].host',
       /"b\.example" is not in egress\.allow/,
+    ],
+    [
+      'a certificate for a host that is not opened',
+      'version: 1\negress: { allow: [a.example], tls_bump_ignore: [a.example], client_certificates: [{ host: a.example, cert: cert.pem, key: cert.pem }] }\n',
+      'egress.client_certificates[0].host',
+      /in egress\.tls_bump_ignore: the handshake there is the agent's own/,
     ],
   ];
   for (const [title, text, path, why] of rows) {

@@ -132,7 +132,7 @@ const SIDECAR: Row[] = [
     files: JUDGEMENT,
     not: ['addon/request.ts'],
     may: ['contracts/*', ...JUDGEMENT, 'node:crypto'],
-    types: ['addon/journal.ts', 'addon/secrets.ts'],
+    types: ['addon/{journal,members,secrets}.ts'],
     why: 'what becomes of a request is decided from values alone: no socket, no file, no package',
   },
   {
@@ -173,14 +173,19 @@ const SIDECAR: Row[] = [
     why: 'it answers the agent’s questions, and asks nobody',
   },
   {
-    files: ['addon/{secrets,spellings,tap}.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
+    files: ['addon/{members,secrets,spellings,tap}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{members,spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
     why: 'what is done with a credential follows from the request alone: no socket, no file',
   },
   {
     files: ['addon/parts.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/decode/*'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{masks,reading}.ts', 'addon/decode/*', 'addon/scanner/detect.ts'],
     why: 'what a scanner is given follows from the request alone: no socket, no file, no randomness',
+  },
+  {
+    files: ['addon/{masks,reading}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/masks.ts', 'addon/decode/*'],
+    why: 'what is in a body, and what of it is not shown, follows from its bytes and the plan',
   },
   {
     files: ['addon/decode/*'],
@@ -232,7 +237,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/upstream/{answer,failure,written}.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*', 'addon/websocket/*'],
     why: 'what is written to an upstream, and what its answer says, follows from the bytes alone: no socket',
   },
   {
@@ -251,7 +256,14 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/sidecar.ts', 'addon/main.ts'],
-    may: ['contracts/*', 'addon/*', 'addon/client/*', 'addon/upstream/*', 'node:{crypto,os,readline}'],
+    may: [
+      'contracts/*',
+      'addon/*',
+      'addon/client/*',
+      'addon/upstream/*',
+      'addon/websocket/*',
+      'node:{crypto,os,readline}',
+    ],
     why: 'they put the parts together; the scanner is another program',
   },
 ];

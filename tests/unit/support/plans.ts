@@ -60,7 +60,7 @@ export const full = loaded({
       credentials: { env: 'PROXY_LOGIN' },
       no_proxy: ['git.example.com:8443'],
     },
-    client_certificates: [{ host: 'git.example.com:8443', cert: 'client.pem', key: '~/client.key' }],
+    client_certificates: [{ host: 'api.anthropic.com', cert: 'client.pem', key: '~/client.key' }],
     tls_bump_ignore: ['git.example.com:8443'],
     websockets: 'refuse',
     networks: ['compose_default'],

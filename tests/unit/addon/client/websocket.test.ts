@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Budget, makeBudget } from '../../../../addon/budget.ts';
-import { messages, ServerSide } from '../../../../addon/client/websocket.ts';
-import { SEAM_BYTES } from '../../../../addon/limits.ts';
-import type { Received, Unit } from '../../../../addon/message.ts';
+import { messages, ServerSide, webSocketOver } from '../../../../addon/client/websocket.ts';
+import { LINGER_MS, SEAM_BYTES } from '../../../../addon/limits.ts';
+import type { Client, Field, Received, ResponseHead, Unit } from '../../../../addon/message.ts';
 import { FrameReader } from '../../../../addon/websocket/frame.ts';
 import { deflater, frame, type Written } from '../websocket/frames.ts';
 
@@ -277,4 +277,115 @@ test('the end is told between two frames of the server only', () => {
   assert.equal(side.ending({ kind: 'blocked', finding: 'blocked: x' }), undefined);
   side.pass(Buffer.from('bc'));
   assert.equal(side.ending({ kind: 'blocked', finding: 'blocked: x' })?.[0], 0x88);
+});
+
+/** The side that only carries bytes, and what reached it. */
+function makePlain(chunks: AsyncIterable<Buffer>, fields: readonly Field[] = ASKED) {
+  const log: string[] = [];
+  const gone = new AbortController();
+  const first: Unit = {
+    kind: 'unit',
+    size: 0,
+    last: false,
+    trailers: [],
+    chunks: () => [],
+    [Symbol.dispose]: () => undefined,
+  };
+  async function* units(): AsyncGenerator<Received> {
+    yield first;
+  }
+  const target = { scheme: 'https', host: { kind: 'name', text: 'a.test' }, port: 443 } as const;
+  const plain: Client = {
+    head: { method: 'GET', target, path: '/', fields, upgrade: 'websocket' },
+    refusal: undefined,
+    units: { [Symbol.asyncIterator]: units },
+    gone: gone.signal,
+    onDrain: undefined,
+    inform: () => undefined,
+    start: ({ status }) => void log.push(`start ${status}`),
+    write: (chunk) => log.push(`write ${chunk.toString('latin1')}`) > 0,
+    finish: () => void log.push('finish'),
+    destroy: () => void log.push('destroy'),
+  };
+  const client = webSocketOver(plain, chunks, { budget: makeBudget(MiB), bodyBytes: MiB });
+  return { plain, client, log, gone };
+}
+
+const ASKED: readonly Field[] = [
+  ['Sec-WebSocket-Version', '13'],
+  ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+  ['Sec-WebSocket-Extensions', 'permessage-deflate, other'],
+];
+const SWITCHED: ResponseHead = { status: 101, text: '', fields: [] };
+const BLOCKED = { kind: 'blocked', finding: 'blocked: x' } as const;
+
+async function* nothing(): AsyncGenerator<Buffer> {}
+
+test('a request for a WebSocket that cannot be one is refused, and offers only what is read go on', () => {
+  assert.equal(makePlain(nothing(), []).client.refusal?.status, 400);
+  const { client } = makePlain(nothing());
+  assert.equal(client.refusal, undefined);
+  assert.deepEqual(client.head.fields.at(-1), ['Sec-WebSocket-Extensions', 'permessage-deflate']);
+});
+
+test('what the agent sends before the switch is read by what was agreed upon, and not before', async () => {
+  async function* early() {
+    yield frame({ opcode: TEXT, rsv: 4, payload: await deflater('kept')(Buffer.from('hello')) });
+  }
+  const { client } = makePlain(early());
+  const all = client.units[Symbol.asyncIterator]();
+  await all.next();
+  let isRead = false;
+  const next = all.next().then((one) => {
+    isRead = true;
+    return one;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(isRead, false);
+  client.start({ ...SWITCHED, fields: [['Sec-WebSocket-Extensions', 'permessage-deflate']] });
+  const { value } = await next;
+  assert.equal(value.kind === 'unit' && value.message?.bytes.toString(), 'hello');
+});
+
+test('an answer that does not switch ends the messages before they begin', async () => {
+  async function* early() {
+    yield frame({ opcode: TEXT, payload: 'hello' });
+  }
+  const { client, log } = makePlain(early());
+  const all = client.units[Symbol.asyncIterator]();
+  await all.next();
+  client.start({ status: 403, text: '', fields: [] });
+  assert.deepEqual((await all.next()).value, { kind: 'gone' });
+  client.destroy(BLOCKED);
+  assert.deepEqual(log, ['start 403', 'destroy']);
+});
+
+test('an answer that agrees to what was not offered is never passed on', () => {
+  const { client, log } = makePlain(nothing());
+  const wrong = { ...SWITCHED, fields: [['Sec-WebSocket-Extensions', 'other']] as const };
+  assert.throws(() => client.start(wrong), /not offered/);
+  assert.deepEqual(log, []);
+});
+
+test('behind a switch the end is told by a close', () => {
+  const { client, log } = makePlain(nothing());
+  client.start(SWITCHED);
+  client.write(Buffer.from([0x81, 1, 0x61]));
+  client.destroy(BLOCKED);
+  assert.deepEqual(log, ['start 101', 'write \x81\x01a', 'write \x88\x0c\x03\xf0blocked: x', 'finish']);
+});
+
+test('what a server says to one that has left is waited for, but not for ever', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { client, log } = makePlain(nothing());
+  client.start(SWITCHED);
+  const all = client.units[Symbol.asyncIterator]();
+  await all.next();
+  const { value } = await all.next();
+  assert.equal(value.kind === 'unit' && value.last, true);
+  t.mock.timers.tick(LINGER_MS - 1);
+  assert.equal(client.gone.aborted, false);
+  t.mock.timers.tick(1);
+  assert.equal(client.gone.aborted, true);
+  assert.deepEqual(log, ['start 101', 'finish']);
 });

@@ -95,6 +95,8 @@ test('a chunk has a size, CRLF, its bytes and CRLF, and nothing else', () => {
     '0\r\nX-T: a\r\n b\r\n\r\n',
     '0\r\nX-T: \0\r\n\r\n',
     '0\r\n\n',
+    '0\r\ncontent-LENGTH: 0\r\n\r\n',
+    '0\r\nTransfer-Encoding: chunked\r\n\r\n',
     `0\r\nX-T: ${'y'.repeat(TRAILER_BYTES)}\r\n\r\n`,
   ])
     for (const sender of ['agent', 'upstream'] as const)

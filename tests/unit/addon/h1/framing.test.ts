@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { requestFraming, responseFraming } from '../../../../addon/h1/framing.ts';
+import { persists, requestFraming, responseFraming } from '../../../../addon/h1/framing.ts';
 import type { Field } from '../../../../addon/receipt.ts';
 
 const CHUNKED: Field = ['Transfer-Encoding', 'chunked'];
@@ -59,12 +59,29 @@ test('an answer without length or coding goes on to the end of the connection', 
   assert.equal(response([CHUNKED]), 'chunked');
 });
 
-test('to HEAD, and with 1xx, 204 and 304, there is no body whatever the fields say', () => {
-  for (const fields of [[], [THREE], [CHUNKED], [CHUNKED, THREE]] as Field[][]) {
+test('to HEAD, and with 1xx, 204 and 304, there is no body whatever length the fields announce', () => {
+  for (const fields of [[], [THREE], [CHUNKED]] as Field[][]) {
     assert.equal(response(fields, { method: 'HEAD' }), 'none');
     for (const status of [100, 101, 103, 204, 304]) assert.equal(response(fields, { status }), 'none');
   }
+  assert.equal(response([CHUNKED, THREE], { method: 'HEAD' }), 'malformed');
+  assert.equal(response([['Connection', 'close']], { status: 103 }), 'malformed', 'something has to follow');
   assert.equal(response([], { status: 205 }), 'close');
   assert.equal(response([THREE], { method: 'CONNECT' }), 'none');
   assert.equal(response([THREE], { method: 'CONNECT', status: 403 }), 'length');
+});
+
+test('a connection is kept unless a side says otherwise; HTTP/1.0 has to ask for it', () => {
+  const kept = (version: string, ...fields: Field[]) => persists({ version, fields });
+  assert.ok(kept('1.1'));
+  assert.ok(!kept('1.0'));
+  assert.ok(kept('1.0', ['Connection', 'Keep-Alive']));
+  assert.ok(kept('1.1', ['Connection', 'upgrade'], ['X-Connection', 'close']));
+  for (const field of [
+    ['connection', 'x-a, Close'],
+    ['Proxy-Connection', 'close'],
+  ] as Field[]) {
+    assert.ok(!kept('1.1', field), field[0]);
+    assert.ok(!kept('1.0', ['Connection', 'keep-alive'], field), field[0]);
+  }
 });

@@ -13,14 +13,12 @@ function reasonFor(text: string, reader: HeadReader<unknown> = requestReader()):
 
 test('a request head is read with its case, order, duplicates and Latin-1 bytes', () => {
   const read = requestReader().push(
-    bytes(
-      'GET /a?b=caf\xe9 HTTP/1.1\r\nHost: a.test\r\nx-A:1\r\nX-a: \t two  words \t\r\nEmpty:\r\nL: \xff\r\n\r\nrest',
-    ),
+    bytes('GET /a?b=c HTTP/1.1\r\nHost: a.test\r\nx-A:1\r\nX-a: \t two  words \t\r\nEmpty:\r\nL: \xff\r\n\r\nrest'),
   );
   assert.ok(read.kind === 'head');
   assert.deepEqual(read.head, {
     method: 'GET',
-    url: '/a?b=caf\xe9',
+    url: '/a?b=c',
     version: '1.1',
     fields: [
       ['Host', 'a.test'],
@@ -88,6 +86,7 @@ test('a request line has one form', () => {
     'G@T / HTTP/1.1',
     'G\xc9T / HTTP/1.1',
     'GET /\x7f HTTP/1.1',
+    'GET /\xe9 HTTP/1.1',
     'GET /\x00 HTTP/1.1',
     '\x16\x03\x01\x02',
     '"GET" / HTTP/1.1',
@@ -126,6 +125,8 @@ test('a field has a name of token characters, a colon right behind it, and no co
     'X: a\x0bb',
     'X: a\x7fb',
     'X: \x1b',
+    'Transfer-Encoding: chunked\t',
+    'content-length: 3 \t ',
   ])
     assert.match(reasonFor(`GET / HTTP/1.1\r\n${field}\r\n\r\n`) ?? '', /^400 /, JSON.stringify(field));
 });

@@ -17,7 +17,7 @@ const fields = fc.array(fc.tuple(token, latin1), { maxLength: 6 });
 
 test('what is written is read as the same', () => {
   fc.assert(
-    fc.property(token, latin1, fields, (method, path, given) => {
+    fc.property(token, token, fields, (method, path, given) => {
       const url = `/${path}`;
       const read = requestReader().push(writeRequestHead({ method, url, fields: given }));
       assert.ok(read.kind === 'head' && read.rest.length === 0);
@@ -46,7 +46,7 @@ test('nothing that would begin another line, or end a name, is written', () => {
     assert.throws(() => lastChunk([[name, 'v']]), TypeError);
     assert.throws(() => writeRequestHead({ method: name, url: '/', fields: [] }), TypeError);
   }
-  for (const url of ['', '/a b', '/\t'])
+  for (const url of ['', '/a b', '/\t', '/\xe9'])
     assert.throws(() => writeRequestHead({ method: 'GET', url, fields: [] }), TypeError);
   for (const status of [99, 1000, Number.NaN])
     assert.throws(() => writeResponseHead({ status, text: '', fields: [] }), TypeError);

@@ -27,7 +27,7 @@ export function watchInflow(stream: Http2Stream, budget: Budget, onFull: () => v
     counted = waiting;
   }
 
-  // The one place where Node tells the two apart: it ends the reading side here, before it closes a stream that was reset.
+  // The one place where the two can be told apart: an end comes through here before the stream is closed, a reset after that.
   const push = stream.push.bind(stream);
   stream.push = (chunk: unknown, encoding?: BufferEncoding) => {
     if (chunk === null && !stream.closed && !stream.destroyed) isWhole = true;

@@ -38,6 +38,8 @@ export function makeStream(stream: ServerHttp2Stream, list: readonly string[], o
   stream.once('close', leave);
   if (stream.destroyed) leave();
   stream.on('drain', () => client.onDrain?.());
+  // Node resets a stream that nobody reads when its answer is written, and the reset may overtake the answer's end.
+  if (stream.endAfterHeaders) stream.resume();
 
   async function* units(): AsyncGenerator<Received> {
     const coding = codingOf(head.fields);

@@ -9,7 +9,7 @@ import { isGrpc, readFields, writeFieldMap, writeFields } from '../h2fields.ts';
 import { type Inflow, watchInflow } from '../inflow.ts';
 import * as limits from '../limits.ts';
 import type { Client, Field, Leg, Relayed, RequestHead, ResponseHead, Target, Unit } from '../message.ts';
-import { defaultPort } from '../request.ts';
+import { defaultPort, valuesOf } from '../request.ts';
 import { TIMED_OUT } from '../respond.ts';
 import { endToEnd } from './answer.ts';
 import type { Shared } from './pool.ts';
@@ -198,11 +198,21 @@ class StreamLeg implements SharedLeg {
     const { session } = this.#shared;
     this.#shared.open -= 1;
     this.#answered.resolve();
+    if (!this.#isComplete && this.#isAllThere(stream)) {
+      this.#isComplete = true;
+      this.#guarded(() => this.#finish());
+    }
     if (this.#isComplete && this.#head) return; // it is relayed, or will be
     const { id = Number.POSITIVE_INFINITY } = stream;
     const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM || id > this.#shared.lastProcessed;
     this.isUnprocessed = !this.#head && (refused || (stream.id === undefined && (session.closed || session.destroyed)));
     this.#fail(this.#why ?? explain(undefined, stream.rstCode));
+  }
+
+  /** Some servers, Node's among them, reset a stream without an error before they have ended it. The length shows whether anything is missing. */
+  #isAllThere(stream: ClientHttp2Stream): boolean {
+    const [length] = valuesOf(this.#head?.fields ?? [], 'content-length');
+    return stream.rstCode === constants.NGHTTP2_NO_ERROR && length !== undefined && Number(length) === this.#received;
   }
 
   #awaitMore(): void {
@@ -253,19 +263,26 @@ class StreamLeg implements SharedLeg {
 /** Resolves when all of the unit is out, or when there is nothing to write to any more. */
 async function write(stream: ClientHttp2Stream, unit: Unit, onWrite: (bytes: number) => void): Promise<void> {
   if (stream.writableEnded) return; // its head was all
-  for (const chunk of unit.chunks()) {
-    if (stream.closed || stream.destroyed) return;
+  const closed = Promise.withResolvers<void>();
+  stream.once('close', closed.resolve);
+  stream.cork(); // what is given in small pieces goes out as one
+  let out: Promise<void> | undefined;
+  for await (const chunk of unit.chunks() as Iterable<Buffer> | AsyncIterable<Buffer>) {
+    if (stream.closed || stream.destroyed) break;
     onWrite(chunk.length);
-    await new Promise<void>((resolve) => {
-      const over = () => resolve();
-      stream.once('close', over);
-      stream.write(chunk, () => {
-        stream.off('close', over);
-        resolve();
-      });
-    });
+    out = new Promise((resolve) => void stream.write(chunk, () => resolve()));
+    if (!stream.writableNeedDrain) continue;
+    stream.uncork();
+    await Promise.race([out, closed.promise]);
+    stream.cork();
   }
-  if (unit.last && !stream.closed && !stream.destroyed) stream.end();
+  if (!stream.closed && !stream.destroyed) {
+    if (unit.last)
+      stream.end(); // which uncorks it
+    else stream.uncork();
+    await Promise.race([out, closed.promise]);
+  }
+  stream.off('close', closed.resolve);
 }
 
 /** Interim heads that are kept until somebody relays them. */

@@ -152,6 +152,20 @@ suite('an upstream that offers HTTP/2 is spoken to in it', () => {
     session.close();
   });
 
+  test('64 large answers at once arrive whole, one connection on either side', async () => {
+    const text = Buffer.alloc(1024 * 1024, 'abcdefgh');
+    await using at = await world((stream) => {
+      stream.respond({ ':status': 200 });
+      stream.end(text);
+    });
+    const session = await openSession(at.rig, { host: HOST, port: at.port });
+    const answers = await Promise.all(Array.from({ length: 64 }, () => askStream(session)));
+    session.close();
+    assert.ok(answers.every(({ body, isWhole }) => body.length === text.length && isWhole));
+    assert.equal(at.upstream.sessions.length, 1);
+    assert.ok(at.rig.journal().every((line) => line.event !== 'closed' || line.outcome.kind === 'forwarded'));
+  });
+
   test('large bodies arrive whole both ways, at a slow reader too', async () => {
     const text = Buffer.alloc(9 * 1024 * 1024, 'abcdefgh');
     await using at = await world((stream) => {
@@ -206,6 +220,26 @@ suite('an end is told as what it is', () => {
       session.close();
       assert.deepEqual([answer.status, answer.body, answer.reset], [200, 'part', 2]);
     }
+  });
+
+  test('but not where the length of the answer shows that nothing is missing', async () => {
+    await using at = await world(hello, {
+      wire: (wire) => {
+        void wire
+          .find(({ type }) => type === FRAME.headers)
+          .then(() => {
+            const head = [
+              [':status', '200'],
+              ['content-length', '4'],
+            ] as const;
+            wire.send(FRAME.headers, END_HEADERS, 1, hpack(head));
+            wire.send(FRAME.data, 0, 1, 'full');
+            wire.send(FRAME.reset, 0, 1, code(0));
+          });
+      },
+    });
+    const answer = await ask(at.rig, { host: HOST, port: at.port });
+    assert.deepEqual([answer.status, answer.body, answer.broken], [200, 'full', false]);
   });
 
   test('one that it resets before it answers is 502 with the name of its error', async () => {

@@ -10,6 +10,7 @@ import {
   makeCa,
   makeRig,
   makeUpstreamServer,
+  openTunnel,
   proofOf,
   prove,
   readHead,
@@ -18,7 +19,7 @@ import {
   type TestUpstream,
 } from './rig.ts';
 import { RECEIPT_FIELD } from '../../../addon/receipt.ts';
-import { answerOf, askStream, openSession, request } from './support/h2.ts';
+import { answerOf, askStream, H2, openSession, request, sessionOver } from './support/h2.ts';
 
 const HOST = 'api.example.test';
 let ca: Authority;
@@ -342,6 +343,23 @@ suite('an end is told as what it is', () => {
     stream.close(8);
     await eventually(() => assert.deepEqual(left, ['/slow']));
     assert.equal((await askStream(at.session, { path: '/other' })).body, 'other');
+  });
+
+  test('an agent whose connection ends, in whichever way, cancels the upstream', async () => {
+    const left: string[] = [];
+    await using at = await serving((seen, response) => {
+      response.once('close', () => left.push(seen.url));
+      response.writeHead(200).write('x');
+    });
+    for (const how of ['end', 'destroy'] as const) {
+      const socket = await openTunnel(at.own, { host: HOST, port: at.upstream.port, alpn: H2 });
+      const session = sessionOver(socket, { host: HOST, port: at.upstream.port });
+      const stream = request(session, { path: `/${how}` });
+      await once(stream, 'data');
+      socket[how]();
+      await eventually(() => assert.equal(left.at(-1), `/${how}`));
+      session.destroy();
+    }
   });
 
   test('an agent that leaves in the middle of its body sends nothing', async () => {

@@ -11,6 +11,8 @@ import {
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Authority } from '../../../../addon/authority.ts';
+import { makeBudget } from '../../../../addon/budget.ts';
+import { watchInflow } from '../../../../addon/inflow.ts';
 import { type Ask, host, openTunnel, type Rig } from '../rig.ts';
 
 export const H2 = ['h2'];
@@ -45,8 +47,10 @@ export interface StreamAnswer {
   body: string;
   trailers: string[];
   interim: { status: number; list: string[] }[];
-  /** Code of the RST_STREAM, 0 if it ended well. */
+  /** Code of the RST_STREAM, 0 if it ended well or with NO_ERROR. */
   reset: number;
+  /** It was ended by END_STREAM. */
+  isWhole: boolean;
 }
 
 export function askStream(session: ClientHttp2Session, ask: StreamAsk = {}): Promise<StreamAnswer> {
@@ -69,7 +73,17 @@ export function request(session: ClientHttp2Session, ask: StreamAsk = {}): Clien
 
 export function answerOf(stream: ClientHttp2Stream): Promise<StreamAnswer> {
   const chunks: Buffer[] = [];
-  const answer: StreamAnswer = { status: 0, list: [], headers: {}, body: '', trailers: [], interim: [], reset: 0 };
+  const answer: StreamAnswer = {
+    status: 0,
+    list: [],
+    headers: {},
+    body: '',
+    trailers: [],
+    interim: [],
+    reset: 0,
+    isWhole: false,
+  };
+  const inflow = watchInflow(stream, makeBudget(Number.POSITIVE_INFINITY), () => undefined);
   stream.on('headers', (headers, _flags, raw) => {
     answer.interim.push({ status: Number(headers[':status']), list: (raw ?? []).slice(2) });
   });
@@ -84,7 +98,12 @@ export function answerOf(stream: ClientHttp2Stream): Promise<StreamAnswer> {
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   return new Promise((resolve) => {
     stream.on('close', () => {
-      resolve({ ...answer, body: Buffer.concat(chunks).toString(), reset: stream.rstCode ?? 0 });
+      resolve({
+        ...answer,
+        body: Buffer.concat(chunks).toString(),
+        reset: stream.rstCode ?? 0,
+        isWhole: inflow.isWhole,
+      });
     });
   });
 }
@@ -130,6 +149,7 @@ export async function makeH2Upstream(
       if (tls.wire) return tls.wire(new Wire(socket, 'server'));
       Object.assign(socket, { secureConnecting: false });
       const session = performServerHandshake(socket, {
+        maxSessionMemory: 1_000,
         settings: tls.settings ?? {},
         strictSingleValueFields: false,
       } as object);
@@ -137,6 +157,8 @@ export async function makeH2Upstream(
       sessions.push(session);
       session.on('stream', (stream: ServerHttp2Stream, _headers, _flags, list?: string[]) => {
         stream.on('error', () => undefined);
+        // Node resets a stream that nobody reads, and the reset may overtake the answer's end.
+        if (stream.endAfterHeaders) stream.resume();
         seen.push(list ?? []);
         handle(stream, list ?? []);
       });
@@ -184,7 +206,7 @@ export class Wire {
   readonly socket: Socket;
   readonly frames: Frame[] = [];
   #rest = Buffer.alloc(0);
-  #wake: (() => void) | undefined;
+  #waiting: (() => void)[] = [];
   isClosed = false;
 
   /** `role`: a client says the preface, a server reads it. */
@@ -200,7 +222,7 @@ export class Wire {
     socket.on('end', () => socket.end());
     socket.on('close', () => {
       this.isClosed = true;
-      this.#wake?.();
+      this.#wake();
     });
     if (role === 'client') socket.write(PREFACE);
     this.send(FRAME.settings, 0, 0);
@@ -219,10 +241,12 @@ export class Wire {
     for (;;) {
       const found = this.frames.find(fits);
       if (found || this.isClosed) return found;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      await new Promise<void>((resolve) => void this.#waiting.push(resolve));
     }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #read(bytes: Buffer): void {
@@ -235,7 +259,7 @@ export class Wire {
       this.#rest = this.#rest.subarray(9 + length);
       if (type === FRAME.settings && !(flags & ACK)) this.send(FRAME.settings, ACK, 0);
     }
-    this.#wake?.();
+    this.#wake();
   }
 }
 

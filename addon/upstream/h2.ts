@@ -209,10 +209,14 @@ class StreamLeg implements SharedLeg {
     this.#fail(this.#why ?? explain(undefined, stream.rstCode));
   }
 
-  /** Some servers, Node's among them, reset a stream without an error before they have ended it. The length shows whether anything is missing. */
+  /**
+   * A reset without an error is taken for the end, unless a length shows that something is missing: under load Node's servers reset a
+   * stream in this way where they have written all of it, before they end it. A connection that is lost says CANCEL.
+   */
   #isAllThere(stream: ClientHttp2Stream): boolean {
+    if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || !stream.readableEnded || this.#why !== undefined) return false;
     const [length] = valuesOf(this.#head?.fields ?? [], 'content-length');
-    return stream.rstCode === constants.NGHTTP2_NO_ERROR && length !== undefined && Number(length) === this.#received;
+    return length === undefined || Number(length) === this.#received;
   }
 
   #awaitMore(): void {

@@ -26,7 +26,7 @@ export async function passUnopened(socket: Socket, target: Target, id: string, s
   const bytes = { sent: 0, received: 0, admitted: false };
   let outcome: Outcome;
   try {
-    outcome = await pass(socket, target, () => steps.journal.admit(subject, '', 0), steps, bytes);
+    outcome = await pass(socket, target, () => steps.journal.admit(subject, { path: '', bytes: 0 }), steps, bytes);
   } catch (error) {
     // The name only: a message may quote what the agent sent.
     outcome = failed('internal', `unexpected ${error instanceof Error ? error.name : 'error'}`);
@@ -58,8 +58,11 @@ async function pass(
   admit();
   bytes.admitted = true;
   let upstream: Socket;
+  const gone = new AbortController();
+  socket.once('close', () => gone.abort());
   try {
-    upstream = await dial({ ...target, scheme: 'http' }); // the TLS is the agent's own
+    // The TLS is the agent's own.
+    ({ socket: upstream } = await dial({ ...target, scheme: 'http' }, { alpn: [], gone: gone.signal }));
   } catch (error) {
     return dialFailure(error);
   }

@@ -1,5 +1,6 @@
 /** What can become of a request, and the journal lines that record it. */
 import { z } from 'zod';
+import { maskedSchema } from './mask.ts';
 
 /** Everything that can become of a request. */
 export const outcomeSchema = z.discriminatedUnion('kind', [
@@ -38,6 +39,8 @@ export const admittedSchema = z.object({
   body_bytes: z.number().int(),
   /** Names of secrets whose placeholder stood in the request outside its place: worthless there, so it was let through. */
   placeholders: z.array(z.string()).optional(),
+  /** What the scanner was not shown, by the mask that covers it. It was searched by the sidecar itself. */
+  masked: z.array(maskedSchema).optional(),
 });
 
 /** Written exactly once for every request, whatever became of it. */
@@ -47,8 +50,10 @@ export const closedSchema = z.object({
   outcome: outcomeSchema,
   /** Bytes of the request that left for the upstream, head and body. 0 unless it was admitted. */
   sent_bytes: z.number().int(),
-  /** Bytes of the response's body that were relayed to the agent. */
+  /** Bytes of the response's body that were relayed to the agent; of a WebSocket, what came behind the answer's head. */
   received_bytes: z.number().int(),
+  /** Of a stream, as a WebSocket is one: the agent's messages that were sent, each scanned by itself. */
+  messages: z.number().int().optional(),
   duration_ms: z.number(),
 });
 

@@ -1,9 +1,11 @@
 /** What the user writes. One schema; defaults are filled in by it, files and folders are checked by `src/manifest.ts`. */
 import { z } from 'zod';
 import { parseCidr } from './cidr.ts';
+import { masksWishSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { formatRule, parseRule, type Rule } from './policy.ts';
+import { formatRule, parseRule, type Rule, rulesOf, webSocketsSchema } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
+import { clientCertificateSchema, upstreamProxySchema } from './upstream.ts';
 import { isReservedVariable } from './variables.ts';
 
 /** The session's name: part of every container's name. */
@@ -75,8 +77,13 @@ const manifest = z.strictObject({
     .strictObject({
       allow: z.array(rule).default([]),
       upstream_ca: z.array(z.string().min(1)).default([]),
+      /** A company's proxy, which everything goes through. */
+      upstream_proxy: upstreamProxySchema.optional(),
+      /** What is shown to hosts that ask for a certificate. */
+      client_certificates: z.array(clientCertificateSchema).default([]),
       /** Hosts whose TLS is relayed unopened, because they pin their certificate: nothing of it is scanned. */
       tls_bump_ignore: z.array(rule).default([]),
+      websockets: webSocketsSchema.default('allow'),
       networks: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a network name')).default([]),
       allow_private: z.array(cidr).default([]),
     })
@@ -88,10 +95,12 @@ const manifest = z.strictObject({
       image: z.string().min(1).optional(),
       /** The release line of that image, where its tag does not say it. */
       version: z.enum(PIPELOCK_VERSIONS).optional(),
+      /** What pipelock is not shown, because its rules take it for keys; all built-in masks if absent. */
+      masks: masksWishSchema.optional(),
     })
-    .superRefine(({ kind, image, version }, context) => {
+    .superRefine(({ kind, image, version, masks }, context) => {
       if (kind === 'pipelock') return;
-      for (const [key, value] of Object.entries({ image, version }))
+      for (const [key, value] of Object.entries({ image, version, masks }))
         if (value !== undefined)
           context.addIssue({
             code: 'custom',
@@ -105,8 +114,16 @@ const manifest = z.strictObject({
 });
 
 /** What one section says of another. */
-export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, context) => {
+export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, secrets }, context) => {
   const allow = rulesOf(egress.allow);
+  for (const [mask, { hosts }] of scanner.masks?.own.entries() ?? [])
+    for (const [index, host] of hosts.entries())
+      if (!rulesOf([host]).every((rule) => isAllowed(rule, allow)))
+        context.addIssue({
+          code: 'custom',
+          path: ['scanner', 'masks', 'own', mask, 'hosts', index],
+          message: `"${host}" is not in egress.allow: nothing could be sent there`,
+        });
   const unopened = rulesOf(egress.tls_bump_ignore);
   for (const [index, host] of unopened.entries())
     if (!isAllowed(host, allow))
@@ -115,6 +132,25 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, 
         path: ['egress', 'tls_bump_ignore', index],
         message: `"${formatRule(host)}" is not in egress.allow: nothing could be sent there`,
       });
+  for (const [index, { host }] of egress.client_certificates.entries()) {
+    const path = ['egress', 'client_certificates', index, 'host'];
+    const [written] = rulesOf([host]);
+    // Without a port it is about all that may be reached.
+    const rule =
+      written && written.ports.length > 1 ? { ...written, ports: allow.flatMap(({ ports }) => ports) } : written;
+    if (rule && !isAllowed(rule, allow))
+      context.addIssue({
+        code: 'custom',
+        path,
+        message: `"${host}" is not in egress.allow: nothing could be sent there`,
+      });
+    if (rule && unopened.some((other) => overlaps(other, rule)))
+      context.addIssue({
+        code: 'custom',
+        path,
+        message: `"${host}" is in egress.tls_bump_ignore: the handshake there is the agent's own`,
+      });
+  }
   for (const [name, wish] of Object.entries(secrets)) {
     if (Object.hasOwn(agent.env, name))
       context.addIssue({
@@ -139,11 +175,6 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, 
   }
 });
 export type Manifest = z.infer<typeof manifestSchema>;
-
-/** The schema has refused what is no rule. */
-function rulesOf(texts: readonly string[]): Rule[] {
-  return texts.map(parseRule).filter((parsed) => 'ports' in parsed);
-}
 
 /** Some host and port are covered by both. */
 function overlaps(one: Rule, other: Rule): boolean {

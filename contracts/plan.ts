@@ -1,7 +1,8 @@
 /** The launch plan: what will exist, as data. Printed by `--dry-run --format=json`, executed by `launch`. */
 import { z } from 'zod';
+import { maskSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { policySchema } from './policy.ts';
+import { policySchema, webSocketsSchema } from './policy.ts';
 import { boundSecretSchema } from './secret.ts';
 import {
   embeddedSchema,
@@ -10,6 +11,7 @@ import {
   scannerConfigSchema,
   sidecarConfigSchema,
 } from './sidecar.ts';
+import { clientCertificateConfigSchema, proxyConfigSchema } from './upstream.ts';
 
 /** A named reference to what only the launch can know; every name is listed under `late_bound`. */
 export const lateSchema = z.strictObject({ late: z.string() });
@@ -121,6 +123,8 @@ export const planSchema = z.strictObject({
     bump: sidecarConfigSchema.extend({
       key: lateSchema,
       secrets: z.array(boundSecretSchema.extend({ value: lateSchema, placeholder: lateSchema })),
+      upstream_proxy: proxyConfigSchema.extend({ credentials: lateSchema.nullable() }).nullable(),
+      client_certificates: z.array(clientCertificateConfigSchema.extend({ cert: lateSchema, key: lateSchema })),
       scanner: z.discriminatedUnion('kind', [
         embeddedSchema,
         pipelockSchema.extend({
@@ -139,8 +143,15 @@ export const planSchema = z.strictObject({
     policy: policySchema,
     /** Rules of `policy.unopened`, likewise. */
     unopened: z.array(z.string()),
+    websockets: webSocketsSchema,
     networks: z.array(z.string()),
     upstream_ca: z.array(z.string()),
+    /** A company's proxy: its place, where its credentials come from, and the hosts that are dialled without it. */
+    upstream_proxy: z
+      .strictObject({ url: z.string(), credentials: z.string().nullable(), no_proxy: z.array(z.string()) })
+      .nullable(),
+    /** Files of what is shown to hosts that ask for a certificate. */
+    client_certificates: z.array(z.strictObject({ host: z.string(), cert: z.string(), key: z.string() })),
     mitm: z.strictObject({ enabled: z.literal(true), ca_fingerprint: z.null() }),
   }),
   scanner: z.discriminatedUnion('kind', [
@@ -152,6 +163,8 @@ export const planSchema = z.strictObject({
       /** Where the configuration is put before the start, and what it says: JSON, which is YAML. */
       file: z.string(),
       config: z.json(),
+      /** What the scanner is not shown. */
+      masks: z.array(maskSchema),
     }),
   ]),
   /** Credentials that the agent does not have: what they are called, where they come from and where they go. Never a value. */

@@ -14,6 +14,9 @@ export const ruleSchema = z.object({
 });
 export type Rule = z.infer<typeof ruleSchema>;
 
+/** What becomes of a request for a WebSocket: `refuse` answers 426 at once, so that clients that can do without one go on. */
+export const webSocketsSchema = z.enum(['allow', 'refuse']);
+
 export const policySchema = z.object({
   rules: z.array(ruleSchema),
   /** CIDR blocks of private, loopback or link-local addresses that may be dialled all the same. */
@@ -39,6 +42,11 @@ export function parseRule(text: string): Rule | { kind: 'invalid'; why: string }
     host: host.text,
     ports: port === undefined ? [...DEFAULT_PORTS] : [Number(port)],
   };
+}
+
+/** The rules among these texts; a schema has complained of the others. */
+export function rulesOf(texts: readonly string[]): Rule[] {
+  return texts.map(parseRule).filter((parsed) => 'ports' in parsed);
 }
 
 /** The rule as a user would write it. */

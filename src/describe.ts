@@ -1,4 +1,5 @@
 /** The plan as text for people, or as JSON for programs. */
+import { formatMask } from '../contracts/mask.ts';
 import {
   type ContainerSpec,
   type Late,
@@ -55,6 +56,7 @@ function describeText(plan: LaunchPlan): string {
     ...[gate, ...(check ? [check] : []), scanner, bump, ...(route ? [route] : []), agent].flatMap(describeContainer),
     'egress',
     `  allow: ${plan.egress.allow.join(', ') || 'nothing'}; everything else is refused`,
+    `  WebSockets: ${plan.egress.websockets === 'refuse' ? 'refused (426)' : 'each message of the agent is scanned before it goes on'}`,
     `  private addresses that may be dialled: ${plan.egress.policy.allow_private.join(', ') || 'none'}`,
     ...(plan.egress.networks.length > 0
       ? [`  further networks of the sidecar: ${plan.egress.networks.join(', ')}`]
@@ -62,6 +64,7 @@ function describeText(plan: LaunchPlan): string {
     ...(plan.egress.upstream_ca.length > 0
       ? [`  further roots for upstream TLS: ${plan.egress.upstream_ca.join(', ')}`]
       : []),
+    ...describeUpstream(plan.egress),
     '  TLS is opened with a CA that is made at the launch and lives in memory only',
     ...(plan.egress.unopened.length > 0
       ? [`  NOT opened, so not scanned: ${plan.egress.unopened.join(', ')}; their bytes are counted`]
@@ -76,6 +79,20 @@ function describeText(plan: LaunchPlan): string {
   ]
     .map(visible)
     .join('\n')}\n`;
+}
+
+function describeUpstream({ upstream_proxy: proxy, client_certificates }: LaunchPlan['egress']): string[] {
+  return [
+    ...(proxy
+      ? [
+          `  everything goes through the proxy ${proxy.url}${proxy.credentials === null ? '' : `, with the credentials from ${proxy.credentials}`}`,
+          `    it resolves the names; dialled without it: ${proxy.no_proxy.join(', ') || 'nothing'}`,
+        ]
+      : []),
+    ...client_certificates.map(
+      ({ host, cert, key }) => `  client certificate for ${host}: the file ${cert}, with the key in ${key}`,
+    ),
+  ];
 }
 
 function describeSecret({ name, from, hosts, places, headers }: LaunchPlan['secrets'][number]): string[] {
@@ -94,7 +111,12 @@ function describeSecret({ name, from, hosts, places, headers }: LaunchPlan['secr
 function describeScanner({ scanner, config }: LaunchPlan): string[] {
   if (scanner.kind === 'pipelock') {
     const text = JSON.stringify(scanner.config, (_, value: unknown) => (isLate(value) ? printed(value) : value), 2);
-    return [`  pipelock ${scanner.version}, with ${scanner.file}:`, ...text.split('\n').map((line) => `    ${line}`)];
+    return [
+      `  pipelock ${scanner.version}, with ${scanner.file}:`,
+      ...text.split('\n').map((line) => `    ${line}`),
+      `  not shown to it${scanner.masks.length > 0 ? '; the sidecar searches it by itself' : ': nothing'}`,
+      ...scanner.masks.map((mask) => `    ${formatMask(mask)}`),
+    ];
   }
   const issuers = [...new Set(config.scanner?.own_credentials.map(({ issuer }) => issuer))];
   return [`  embedded; no finding towards its own issuer: ${issuers.join(', ')}`];

@@ -1,12 +1,14 @@
 /** What a launch will make, decided before anything is touched. Pure: same manifest, same session, same plan. */
 import { memoryBytes } from '../contracts/manifest.ts';
+import { masksOf, masksWishSchema } from '../contracts/mask.ts';
 import { PIPELOCK_BODY_BYTES, PIPELOCK_IMAGE, PIPELOCK_VERSIONS, versionOfImage } from '../contracts/pipelock.ts';
 import { looksLikeCredential } from '../contracts/placeholder.ts';
 import { type ContainerSpec, type LaunchPlan, late, type MountSpec, type Role } from '../contracts/plan.ts';
 import { formatRule, type Policy, parseRule } from '../contracts/policy.ts';
-import { formatPlace, hostsOf, placesOf } from '../contracts/secret.ts';
+import { formatPlace, formatSource, hostsOf, placesOf } from '../contracts/secret.ts';
 import { BUNDLE_FILE, CERTIFICATE_FILE, clientVariables } from '../contracts/variables.ts';
 import { OWN_CREDENTIALS } from './builtin.ts';
+import { lateUpstream, planUpstream, printUpstream } from './egress.ts';
 import type { LoadedManifest } from './manifest.ts';
 import { PIPELOCK_FILE, PIPELOCK_FOLDER, PIPELOCK_PORT, pipelockConfig } from './pipelock.ts';
 
@@ -41,7 +43,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     path: HOME,
   };
   const agentCommand = command ?? manifest.agent.command;
-  const scan = manifest.scanner.kind === 'pipelock' ? pipelock(manifest.scanner, name) : embedded(name);
+  const scan = manifest.scanner.kind === 'pipelock' ? pipelock(manifest.scanner, policy, name) : embedded(name);
 
   const gate = container(name('gate'), 'gate', {
     entrypoint: ['/bin/sh', '/opt/bottle/addon/gate/gate.sh'],
@@ -135,7 +137,9 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
         },
         own_names: [gate.name, bump.name, scan.scanner.name, agent.name],
         policy,
+        websockets: manifest.egress.websockets,
         upstream_ca: loaded.upstreamCa.map(({ pem }) => pem),
+        ...planUpstream(manifest.egress),
         scanner: scan.reached,
         secrets: boundSecrets(loaded),
         journal: `${JOURNAL_FOLDER}/journal.ndjson`,
@@ -146,8 +150,10 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       allow: policy.rules.map(formatRule),
       policy,
       unopened: policy.unopened.map(formatRule),
+      websockets: manifest.egress.websockets,
       networks: manifest.egress.networks,
       upstream_ca: loaded.upstreamCa.map(({ path }) => path),
+      ...printUpstream(manifest.egress),
       mitm: { enabled: true, ca_fingerprint: null },
     },
     scanner: scan.plan,
@@ -158,6 +164,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     late_bound: {
       ...lateBound(agent, user, manifest.egress.networks.length > 0),
       ...lateSecrets(loaded),
+      ...lateUpstream(manifest.egress),
       ...scan.late_bound,
     },
     notes: notes(loaded),
@@ -209,7 +216,8 @@ function embedded(name: (part: string) => string): Scan {
  * Alone on a network on which the sidecar is the only resolver and the only address. It reads no standard input, so it has no
  * lifeline: when the sidecar is gone nothing reaches it, and the sweep removes it.
  */
-function pipelock(wish: LoadedManifest['manifest']['scanner'], name: (part: string) => string): Scan {
+function pipelock(wish: LoadedManifest['manifest']['scanner'], policy: Policy, name: (part: string) => string): Scan {
+  const masks = masksOf(wish.masks ?? masksWishSchema.parse({}), policy.rules);
   const reference = wish.image ?? PIPELOCK_IMAGE;
   const version = wish.version ?? versionOfImage(reference) ?? PIPELOCK_VERSIONS[0];
   // Root's, and the scanner is nobody: writable in name only, because the engine puts no file into a volume that is read-only.
@@ -217,7 +225,7 @@ function pipelock(wish: LoadedManifest['manifest']['scanner'], name: (part: stri
   const common = { image: late('image.scanner'), user: UNPRIVILEGED, mounts };
   const limits = { memory_bytes: 1024 * MIB, cpus: null, pids: 256 };
   return {
-    plan: { kind: 'pipelock', version, file: PIPELOCK_FILE, config: pipelockConfig(version) as never },
+    plan: { kind: 'pipelock', version, file: PIPELOCK_FILE, config: pipelockConfig(version) as never, masks },
     scanner: container(name('scanner'), 'scanner', {
       ...common,
       command: ['run', '--config', PIPELOCK_FILE],
@@ -242,6 +250,7 @@ function pipelock(wish: LoadedManifest['manifest']['scanner'], name: (part: stri
       port: PIPELOCK_PORT,
       sink: { address: late('address.sink'), port: 80, dns_port: DNS_PORT },
       body_bytes: PIPELOCK_BODY_BYTES,
+      masks,
     },
     joined: [{ name: name('scan'), address: late('address.sink') }],
     shared: [],
@@ -344,11 +353,6 @@ function secretsPrinted({ manifest }: LoadedManifest): LaunchPlan['secrets'] {
     places: placesOf(wish).map(formatPlace),
     headers: wish.headers,
   }));
-}
-
-function formatSource({ env, file, command }: LoadedManifest['manifest']['secrets'][string]['from']): string {
-  if (env !== undefined) return `${env} of your environment`;
-  return file === undefined ? `what this prints on your machine: ${JSON.stringify(command)}` : `the file ${file}`;
 }
 
 function lateSecrets({ manifest }: LoadedManifest): Record<string, string> {

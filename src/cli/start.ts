@@ -15,6 +15,7 @@ import { resolveMountSource } from '../mounts.ts';
 import { planLaunch } from '../plan.ts';
 import { PROVISIONERS } from '../provision/list.ts';
 import type { Ended, Session } from '../session.ts';
+import { readUpstream } from '../upstream.ts';
 import type { Deps } from './deps.ts';
 import { load } from './load.ts';
 import { lockedPlan } from './lock.ts';
@@ -51,6 +52,8 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     if (!options.quiet) deps.io.say(line);
   };
   for (const note of plan.notes) say(note);
+  if (plan.scanner.kind === 'pipelock' && plan.scanner.masks.length > 0)
+    say(`masks on: ${plan.scanner.masks.map(({ name }) => name).join(', ')}`);
   const cancel = new AbortController();
   using _ = deps.io.caller.onSignal((signal) => cancel.abort(new Cancelled(`interrupted by ${signal}`)));
   const backend = await unlessCancelled(deps.backend(), cancel.signal);
@@ -75,6 +78,7 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
         session: identity,
         secrets: loaded.secrets,
         credentials,
+        upstream: readUpstream(loaded.upstream, deps.env),
         key: deps.random(32),
         terminal: deps.io.caller.terminal !== undefined,
         provisioners: PROVISIONERS,

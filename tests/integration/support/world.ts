@@ -146,6 +146,12 @@ export class World implements AsyncDisposable {
     return requests.filter(filter);
   }
 
+  /** What the stand-in for a company's proxy was asked for. */
+  async tunnels(): Promise<{ place: string; authorized: boolean }[]> {
+    const lines = (await this.#lines()).filter(({ event }) => event === 'tunnel');
+    return lines.map(({ place, authorized }) => ({ place: String(place), authorized: authorized === true }));
+  }
+
   async #lines(): Promise<Record<string, unknown>[]> {
     const raw = await this.#upstream?.logs({ stdout: true, stderr: true, follow: false });
     const { demultiplex } = await import('../../../src/docker/frames.ts');

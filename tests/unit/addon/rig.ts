@@ -1,7 +1,13 @@
 /** A sidecar in this process with everything around it on loopback: a scanner, upstreams with a CA of their own, an agent. */
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, request as httpRequest, type RequestListener } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  request as httpRequest,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import {
   connect as connectTcp,
   createServer as createTcpServer,
@@ -11,9 +17,9 @@ import {
 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { type Authority, makeAuthority } from '../../../addon/authority.ts';
-import { pairs } from '../../../addon/client/h1.ts';
 import { type Field, NONCE_FIELD, PART_FIELD, RECEIPT_FIELD, receiptOf, sha256 } from '../../../addon/receipt.ts';
 import { serve, type Sidecar, type Surroundings } from '../../../addon/sidecar.ts';
 import { type JournalLine, journalLineSchema } from '../../../contracts/exchange.ts';
@@ -44,7 +50,7 @@ export interface RigOptions {
   /** Those of them that are relayed unopened. */
   unopened?: string[];
   /** How the scanner answers; by default everything is proven. */
-  scanner?: (request: Seen, response: import('node:http').ServerResponse) => void;
+  scanner?: (request: Seen, response: ServerResponse) => void;
   config?: Partial<SidecarConfig>;
   around?: Partial<Surroundings>;
   upstreamCa?: Authority;
@@ -57,8 +63,10 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
   const scanner = createServer({ maxHeaderSize: 200_000 }, (request, response) => {
     collect(request).then(
       (seen) => {
-        scanned.push(seen);
-        (options.scanner ?? prove)(seen, response);
+        answerOrSelfTest(seen, response, () => {
+          scanned.push(seen);
+          (options.scanner ?? prove)(seen, response);
+        });
       },
       () => undefined,
     );
@@ -77,7 +85,10 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
       allow_private: ['127.0.0.0/8'],
       unopened: (options.unopened ?? []).map(rule),
     },
+    websockets: 'allow',
     upstream_ca: options.upstreamCa ? [options.upstreamCa.certificate] : [],
+    upstream_proxy: null,
+    client_certificates: [],
     scanner: { kind: 'embedded', socket },
     secrets: [],
     journal: journalFile,
@@ -134,6 +145,17 @@ export const prove: NonNullable<RigOptions['scanner']> = (seen, response) => {
   response.writeHead(204, { [RECEIPT_FIELD]: proofOf(seen) }).end();
 };
 
+/** Says that it is there and passes the self-test, as the scanner itself does; everything else is the test's own. */
+export function answerOrSelfTest(seen: Seen, response: ServerResponse, own: () => void): void {
+  if (seen.url === '/health') return void response.writeHead(200).end();
+  if (!seen.url.startsWith('http://self-test.invalid/')) return own();
+  const inHeader = seen.fields.some(([name]) => name === 'X-Note');
+  if (seen.url.includes('ghp_')) block('blocked: DLP match: Test (high)')(seen, response);
+  else if (seen.body.includes('AKIA')) block('blocked: request body contains secret: Test')(seen, response);
+  else if (inHeader) block('blocked: request header contains secret')(seen, response);
+  else prove(seen, response);
+}
+
 export function block(line: string): NonNullable<RigOptions['scanner']> {
   return (_, response) => {
     response.writeHead(403, { 'content-type': 'text/plain; charset=utf-8' }).end(`${line}\n`);
@@ -147,6 +169,13 @@ async function collect(request: IncomingMessage): Promise<Seen> {
   return { method, url, fields: pairs(rawHeaders), body: Buffer.concat(chunks) };
 }
 
+/** Name and value of each field, as node:http lists them. */
+export function pairs(raw: readonly string[]): Field[] {
+  const fields: Field[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) fields.push([raw[index] ?? '', raw[index + 1] ?? '']);
+  return fields;
+}
+
 export interface TestUpstream extends AsyncDisposable {
   port: number;
   seen: Seen[];
@@ -156,8 +185,9 @@ export interface TestUpstream extends AsyncDisposable {
 
 /** An upstream for one host name. `handle` gets requests whose body has been read. */
 export async function makeUpstreamServer(
-  handle: (seen: Seen, response: import('node:http').ServerResponse, request: IncomingMessage) => void,
+  handle: (seen: Seen, response: ServerResponse, request: IncomingMessage) => void,
   tls?: { ca: Authority; host: string },
+  upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void,
 ): Promise<TestUpstream> {
   const seen: Seen[] = [];
   const listener: RequestListener = (request, response) => {
@@ -171,6 +201,7 @@ export async function makeUpstreamServer(
   };
   const server = createServer({ maxHeaderSize: 200_000, keepAliveTimeout: 60_000 }, listener);
   server.maxHeadersCount = 0;
+  if (upgrade) server.on('upgrade', upgrade);
   return { ...(await listenRaw((socket) => server.emit('connection', socket), tls)), seen };
 }
 
@@ -235,6 +266,8 @@ export interface Ask {
   sni?: string;
   /** In a tunnel but without TLS. */
   plain?: boolean;
+  /** Protocols that are offered; by default HTTP/1.1 alone. */
+  alpn?: readonly string[];
 }
 
 /** One request through a new tunnel. */
@@ -279,7 +312,7 @@ export function askOver(socket: Socket, { host: name, port, method, path, fields
 }
 
 /** CONNECT and, unless it is plain, TLS with the sidecar's CA as the only root. */
-export async function openTunnel(rig: Rig, { host: name, port, sni, plain }: Ask): Promise<Socket> {
+export async function openTunnel(rig: Rig, { host: name, port, sni, plain, alpn }: Ask): Promise<Socket> {
   const socket = await connectProxy(rig);
   socket.write(`CONNECT ${name}:${port} HTTP/1.1\r\nHost: ${name}:${port}\r\n\r\n`);
   const head = await readHead(socket);
@@ -291,7 +324,7 @@ export async function openTunnel(rig: Rig, { host: name, port, sni, plain }: Ask
     host: name,
     ...(ip && !sni ? {} : { servername: sni ?? name }),
     ca: rig.sidecar.authority.certificate,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [...(alpn ?? ['http/1.1'])],
     // The leaf is for the CONNECT host whatever the server name says.
     ...(sni ? { checkServerIdentity: () => undefined } : {}),
   });

@@ -21,17 +21,17 @@ const HARMLESS = [
   'run();\n  token = lexer.next()',
   // All of them pass Luhn's test, and begin like a card.
   '{"uptime":0.5284807060000001,"rss":126701568}',
+  'x = 4.111111111111111',
+  '"cpuPercent": 41.11111111111111, ',
   'd0a5411-1111-4111-1118',
   '54111111-1111-1111-8888-000000000000',
   'gb82west12345698765432',
 ];
 const SECRETS = [
-  'MESSAGING_API_KEY=312f960b1ded95c349ae942b41dc514d',
   'CLAUDE_CODE_TOKEN=312f960b1ded95c349ae942b41dc514d',
-  'ING_TOKEN=312f960b1ded95c349ae942b41dc514d',
-  'MESSAGING_SECRET=312f960b1ded95c349ae942b41dc514d',
   'DB_PASSWORD="hunter22hunter"',
   'card 4111111111111111',
+  '{"cardNumber": "4111111111111111"}',
   'card: "4111 1111 1111 1111"',
   '4111-1111-1111-1111, 12/29',
   '3782 822463 10005',

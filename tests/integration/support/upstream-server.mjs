@@ -77,6 +77,8 @@ function route(request, response, body) {
   if (pathname.startsWith('/private.git/') && !request.headers.authorization)
     return response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
   if (pathname.startsWith('/private.git/')) return git(request, response, body);
+  if (pathname === '/api/hello' || pathname === '/v1/oauth/hello')
+    return response.writeHead(200, { 'content-type': 'application/json' }).end('{"message":"hello"}');
   if (pathname.startsWith('/api/') || pathname === '/mcp-registry/v0/servers')
     return response.writeHead(404, { 'content-type': 'application/json' }).end('{}');
   response

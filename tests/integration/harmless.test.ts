@@ -35,8 +35,8 @@ describe('nothing harmless is blocked', { skip }, () => {
     });
     const closed = (await world.records(slug)).filter(({ event }) => event !== 'admitted');
     const unforwarded = closed
-      .filter(({ outcome }) => ['blocked', 'failed', 'refused'].includes((outcome as { kind: string }).kind))
-      .map(({ method, host, outcome }) => ({ method, host, outcome }));
+      .map(({ method, host, outcome }) => ({ method, host, outcome: outcome as { kind: string; cause?: string } }))
+      .filter(({ outcome: { kind, cause } }) => kind !== 'forwarded' && kind !== 'denied' && !LEFT.test(cause ?? ''));
     return { status, stdout, stderr, unforwarded, exchanges: closed.length };
   }
 
@@ -139,6 +139,9 @@ describe('nothing harmless is blocked', { skip }, () => {
     assert.equal(status, 0);
   });
 });
+
+/** Claude Code does not wait at its end for what it reports of itself. */
+const LEFT = /^the agent left/;
 
 /** Claude Code, whose model makes these calls in turn. */
 function session(calls: readonly (readonly [tool: string, input: object])[]): string {

@@ -113,6 +113,7 @@ function git(request, response, body) {
   });
   const out = [];
   cgi.stdout.on('data', (chunk) => out.push(chunk));
+  cgi.stdin.on('error', () => {}); // it may end without reading it
   cgi.stdin.end(body);
   cgi.on('close', () => {
     const whole = Buffer.concat(out);

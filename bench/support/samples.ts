@@ -10,11 +10,12 @@ const MESSAGE = 20_000;
 export function chat(size: number): Buffer {
   const code = SOURCES.map((file) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')).join('\n');
   const messages: unknown[] = [];
-  for (let length = 0; length < size; length += MESSAGE)
-    messages.push({
-      role: 'user',
-      content: [{ type: 'text', text: code.slice(length % code.length).slice(0, Math.min(size, MESSAGE * 0.95)) }],
-    });
+  for (let left = size, from = 0; left > 0; from += MESSAGE) {
+    const text = (code + code).slice(from % code.length).slice(0, Math.min(left, MESSAGE));
+    const message = { role: 'user', content: [{ type: 'text', text }] };
+    messages.push(message);
+    left -= JSON.stringify(message).length;
+  }
   return Buffer.from(JSON.stringify({ model: 'm', messages }));
 }
 

@@ -10,6 +10,8 @@ export interface Alone {
   /** The only resolver, at port 53. */
   readonly resolver: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Its standard output is ours, too. */
+  readonly shows?: boolean;
 }
 
 /** Runs it to its end. Its standard error is ours. */
@@ -26,7 +28,7 @@ export function runAlone(program: string, args: readonly string[], alone: Alone)
   try {
     return spawnSync('unshare', ['-rmn', 'sh', '-c', script, 'sh', process.execPath, program, ...args], {
       encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', alone.shows ? 'inherit' : 'pipe', 'inherit'],
       env: { ...process.env, ...alone.env },
       maxBuffer: 64 * 1024 * 1024,
     });

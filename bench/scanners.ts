@@ -99,8 +99,8 @@ async function scanAlone(body: Buffer): Promise<number> {
     [Symbol.dispose]: () => undefined,
   };
   const made = parts({ id: 'bench', nonce: 'bench' }, head, unit, rig.limits);
-  if ('kind' in made) throw new Error(made.reason);
-  const calls = made
+  if (made.kind !== 'prepared') throw new Error(JSON.stringify(made));
+  const calls = made.parts
     .map((part) => (rig.reach.kind === 'tcp' ? present(part) : part))
     .map(({ method, url, fields, body: bytes, nonce, index, count }) => ({
       method,

@@ -66,7 +66,7 @@ export async function makeRig({ pipelock, programs = dist() }: { pipelock?: stri
       key: KEY.toString('base64'),
       listen: { address: HOST, gate: HOST, proxy_port: proxyPort, dns_port: dnsPort },
       own_names: [],
-      policy: { rules: [{ match: 'exact', host: HOST, ports: [port] }], allow_private: ['127.0.0.0/8'] },
+      policy: { rules: [{ match: 'exact', host: HOST, ports: [port] }], allow_private: ['127.0.0.0/8'], unopened: [] },
       upstream_ca: [ca.certificate],
       secrets: [],
       scanner:
@@ -84,6 +84,9 @@ export async function makeRig({ pipelock, programs = dist() }: { pipelock?: stri
     })}\n`,
   );
   const heartbeat = setInterval(() => child.stdin.write('\n'), 1000);
+  child.once('exit', (code) => {
+    if (code !== 0) throw new Error(`the sidecar ended with ${code}`);
+  });
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   const readyMs = performance.now() - began;
   const ready = readyLineSchema.parse(JSON.parse(line));

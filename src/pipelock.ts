@@ -66,7 +66,7 @@ const OFF = { enabled: false } as const;
 
 /**
  * Under the names of shipped patterns, which they replace because those stop ordinary work. `token = lexer.next()` and
- * `KEY = os.environ[…]` were secrets: here a value needs two digits. Every tenth `4.123456789012345` was a card, because pipelock
+ * `KEY = os.environ[…]` were secrets: here a value needs two digits. (Nothing need stand in front of a name: pipelock deletes line ends.) Every tenth `4.123456789012345` was a card, because pipelock
  * also reads texts without their points, and so were UUIDs: here a card has its digits in groups, or a word in front. An IBAN has upper case, as runs of base64
  * have not. One pattern costs every body a few per cent of its scan, and many times that if it begins with a choice of characters.
  */
@@ -75,7 +75,7 @@ const PATTERNS = [
     name: 'Environment Variable Secret',
     severity: 'high',
     regex:
-      '(?-i:\\b[A-Z][A-Z0-9_-]*[_-](?:(?:API|ACCESS|SECRET|PRIVATE)[_-]?KEY|TOKEN|SECRET|PASSWORD|PASSWD))\\s*=\\s*["\']?(?:[A-Za-z_+/-]*[0-9]){2}[A-Za-z0-9_+/=-]{6,}',
+      '(?-i:[A-Z][A-Z0-9_-]*[_-](?:(?:API|ACCESS|SECRET|PRIVATE)[_-]?KEY|TOKEN|SECRET|PASSWORD|PASSWD))\\s*=\\s*["\']?(?:[A-Za-z_+/-]*[0-9]){2}[A-Za-z0-9_+/=-]{6,}',
   },
   {
     name: 'Credential in URL',

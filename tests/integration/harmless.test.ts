@@ -8,10 +8,6 @@ import { engine, type Seen, World } from './support/world.ts';
 const docker = await engine();
 const skip = typeof docker === 'string' ? docker : false;
 
-const isPipelock = process.env['BOTTLE_SCANNER'] === 'pipelock';
-const ENVIRONMENT =
-  isPipelock && 'its rule for NAME_TOKEN=… takes the token of Claude Code’s local socket, and RE2 has no look-behind';
-
 /** Shaped like a key, and nobody's. */
 const KEY = `sk-ant-api03-${'Zq3vT8mKw5Xr9Lb2Nc6Yd4Hs7Jf1Gt0P'.repeat(3).slice(0, 93)}AA`;
 const SECRETS = { ANTHROPIC_API_KEY: { from: { env: 'REAL_KEY' }, hosts: ['api.anthropic.com'], header: 'x-api-key' } };
@@ -76,7 +72,7 @@ describe('nothing harmless is blocked', { skip }, () => {
     assert.ok(turns.length > calls.length, `${turns.length} turns for ${calls.length} calls`);
   });
 
-  it('Claude Code: what its environment holds', { todo: ENVIRONMENT }, async () => {
+  it('Claude Code: what its environment holds', async () => {
     const calls = [['Bash', { command: 'env | sort', description: 'Look around' }]] as const;
     const { stdout, stderr, unforwarded } = await run(world.slug('env'), session(calls));
     assert.deepEqual(unforwarded, [], stderr);

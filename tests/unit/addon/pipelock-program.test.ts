@@ -17,6 +17,7 @@ const file = typeof binary === 'string' ? '' : binary.file;
 const version = PIPELOCK_VERSIONS.find((line) => line === process.env['BOTTLE_PIPELOCK_VERSION']) ?? '2.3';
 
 const HARMLESS = [
+  'SHELL=/bin/bash\nCLAUDE_CODE_MESSAGING_TOKEN=312f960b1ded95c349ae942b41dc514d\nPWD=/tmp',
   'OPENAI_API_KEY = os.environ["OPENAI_API_KEY"]',
   'run();\n  token = lexer.next()',
   // All of them pass Luhn's test, and begin like a card.
@@ -28,6 +29,7 @@ const HARMLESS = [
   'gb82west12345698765432',
 ];
 const SECRETS = [
+  'SHELL=/bin/bash\nDB_PASSWORD=hunter22hunter\nPWD=/tmp',
   'CLAUDE_CODE_TOKEN=312f960b1ded95c349ae942b41dc514d',
   'DB_PASSWORD="hunter22hunter"',
   'card 4111111111111111',
@@ -44,7 +46,7 @@ suite(`pipelock under the configuration for ${version}`, { skip }, () => {
   const [ready, ...verdicts] = skip === false ? judge([...HARMLESS, ...SECRETS]) : [];
   test('it passes the self-test', () => assert.equal(ready, 'ready'));
   for (const [at, text] of HARMLESS.entries())
-    test(`lets pass: ${JSON.stringify(text)}`, () => assert.deepEqual(verdicts[at], { kind: 'allow' }));
+    test(`lets pass: ${JSON.stringify(text)}`, () => assert.equal((verdicts[at] as { kind: string }).kind, 'allow'));
   for (const [at, text] of SECRETS.entries())
     test(`stops: ${JSON.stringify(text)}`, () =>
       assert.equal((verdicts[HARMLESS.length + at] as { kind: string }).kind, 'block'));

@@ -1,4 +1,6 @@
 /** The real pipelock under our configuration, with our sink behind it, asked as the sidecar asks it; only where nobody else is (`runAlone`). */
+import { makeMasks } from '../../../addon/masks.ts';
+import { masksOf } from '../../../contracts/mask.ts';
 import { parseHost } from '../../../contracts/host.ts';
 import { PIPELOCK_BODY_BYTES, type PipelockVersion } from '../../../contracts/pipelock.ts';
 import { makeBudget } from '../../../addon/budget.ts';
@@ -32,7 +34,11 @@ export async function openJudge(file: string, version: PipelockVersion): Promise
   const sink = await openSink({ address: SINK, port: 80, dnsPort: 53, scanner: SINK, key });
   const scanner = connectScanner({
     reach: { kind: 'tcp', address: SINK, port: PIPELOCK_PORT },
-    limits: { reads: 'plain', bodyBytes: PIPELOCK_BODY_BYTES },
+    limits: {
+      reads: 'plain',
+      bodyBytes: PIPELOCK_BODY_BYTES,
+      masks: makeMasks(masksOf({ built_in: true, own: [] }, [])),
+    },
     key,
     budget: makeBudget(BUDGET_BYTES),
   });

@@ -47,7 +47,7 @@ async function judgeOf(scanner: string): Promise<Judge> {
     };
   if (scanner !== 'pipelock') throw new Error('embedded or pipelock?');
   const check = addressCheck([]);
-  const { judge: ask } = await openJudge(pipelockOrAgain(import.meta.url), '2.3');
+  const program = await openJudge(pipelockOrAgain(import.meta.url), '2.3');
   return async (one) => {
     const { method, url, fields, body } = requestOf(one);
     const { protocol, host, pathname, search } = new URL(url);
@@ -55,7 +55,7 @@ async function judgeOf(scanner: string): Promise<Judge> {
     if ('why' in parsed) return `refused by the sidecar: the host ${parsed.why}`;
     const address = parsed.kind === 'name' ? undefined : check(parsed.text);
     if (address && address.kind !== 'public') return `refused by the sidecar: ${address.why}`;
-    const result = await ask({
+    const result = await program.judge({
       method,
       secure: protocol === 'https:',
       host: parsed.text,

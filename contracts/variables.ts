@@ -5,6 +5,9 @@ export const CERTIFICATE_FILE = '/usr/local/share/ca-certificates/bottle-mitm.cr
 /** The agent's bundle of trusted roots, ours included. */
 export const BUNDLE_FILE = '/etc/ssl/certs/ca-certificates.crt';
 
+/** Trust of Java, in an image that has one: PKCS12, made for the session. */
+export const TRUST_STORE_FILE = '/etc/bottle/trust.p12';
+
 /** All variables that bottle sets in the agent, for a proxy at `http://host:port`. */
 export function clientVariables(proxy: { host: string; port: number }): Record<string, string> {
   const url = `http://${proxy.host}:${proxy.port}`;
@@ -42,6 +45,7 @@ export function clientVariables(proxy: { host: string; port: number }): Record<s
       `-Dhttp.proxyHost=${proxy.host} -Dhttp.proxyPort=${proxy.port}`,
       `-Dhttps.proxyHost=${proxy.host} -Dhttps.proxyPort=${proxy.port}`,
       '-Dhttp.nonProxyHosts=localhost|127.*|[::1]',
+      `-Djavax.net.ssl.trustStore=${TRUST_STORE_FILE} -Djavax.net.ssl.trustStoreType=PKCS12`,
     ].join(' '),
   };
 }

@@ -88,8 +88,11 @@ const TLS = {
 const HOUR = 3_600_000;
 /** ub-common-name of RFC 5280. */
 const CN_CHARACTERS = 64;
-/** Linters want a place of the issuer (authorityInfoAccess) in every leaf. Whoever verifies has the issuer; this name never resolves. */
-const ISSUER_URL = Buffer.from('http://ca.bottle.invalid/ca.crt');
+/**
+ * Linters want a place of the issuer (authorityInfoAccess) in every leaf. Whoever verifies has the issuer, so this names none: Chromium
+ * asks for any place that is named, and the agent's user would read of a refusal.
+ */
+const ISSUER_URL = Buffer.from('http:///');
 
 type Der = ReturnType<typeof asn1.create>;
 

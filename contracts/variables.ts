@@ -16,6 +16,8 @@ export function clientVariables(proxy: { host: string; port: number }): Record<s
     // Both cases: wget, apt, gRPC and aria2 read lower case only; yarn 4 reads its own names only.
     ...bothCases('HTTP_PROXY', url),
     ...bothCases('HTTPS_PROXY', url),
+    // Deno takes it before the others, so that an image's own would lead it elsewhere.
+    ...bothCases('ALL_PROXY', url),
     // Both, too: which of the two wins differs from client to client.
     ...bothCases('NO_PROXY', direct),
     YARN_HTTP_PROXY: url,
@@ -58,7 +60,6 @@ export function isReservedVariable(name: string): boolean {
 const RESERVED = new Set(
   [
     ...Object.keys(clientVariables({ host: '', port: 0 })),
-    'ALL_PROXY',
     'FTP_PROXY',
     'SSL_CERT_DIR',
     'NODE_TLS_REJECT_UNAUTHORIZED',

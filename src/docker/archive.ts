@@ -31,7 +31,8 @@ export async function putFiles(
 /** Asks for the path's metadata alone: nothing is packed. */
 export async function hasPath(container: Dockerode.Container, path: string): Promise<boolean> {
   try {
-    await container.infoArchive({ path });
+    const response: NodeJS.ReadableStream = await container.infoArchive({ path });
+    (response as IncomingMessage).destroy(); // unread, it would keep the connection, and this process, alive
     return true;
   } catch (error) {
     if (statusOf(error) === 404) return false;

@@ -20,12 +20,15 @@ export interface Steps {
   readonly upstream: Upstream;
 }
 
+/** What can become of a request that we read. */
+export type Exchanged = Exclude<Outcome, { kind: 'passed' }>;
+
 /** Never rejects. `id`: letters, digits and "-". */
-export async function exchange(client: Client, id: string, steps: Steps): Promise<Outcome> {
+export async function exchange(client: Client, id: string, steps: Steps): Promise<Exchanged> {
   const began = performance.now();
   const subject = { id, method: client.head.method, target: client.head.target };
   const progress: Progress = { leg: undefined, admitted: false, started: false, received: 0 };
-  let outcome: Outcome;
+  let outcome: Exchanged;
   try {
     outcome = await pass(client, id, steps, progress);
   } catch (error) {
@@ -51,7 +54,7 @@ interface Progress {
   received: number;
 }
 
-async function pass(client: Client, id: string, steps: Steps, progress: Progress): Promise<Outcome> {
+async function pass(client: Client, id: string, steps: Steps, progress: Progress): Promise<Exchanged> {
   const { head } = client;
   const unavailable = steps.unavailable();
   if (unavailable !== undefined) return failed('internal', unavailable);
@@ -96,6 +99,7 @@ async function release(
   const neutral = steps.secrets.neutralize(head, held); // the scanner sees no credential, not even a placeholder
   const verdict = await steps.scan(id, neutral.head, neutral.unit, client.gone);
   if (verdict.kind === 'block') return { kind: 'blocked', finding: verdict.finding };
+  if (verdict.kind === 'refused') return verdict;
   if (verdict.kind !== 'allow') return failed('scan', verdict.cause);
 
   const late = steps.unavailable(); // the launcher may have been lost during the scan
@@ -105,7 +109,8 @@ async function release(
     await progress.leg.send(undefined, held);
     return { kind: 'sent', last: held.last };
   }
-  steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size, neutral.elsewhere);
+  const admission = { path: head.path, bytes: held.size, elsewhere: neutral.elsewhere, masked: verdict.masked ?? [] };
+  steps.journal.admit({ id, method: head.method, target: head.target }, admission);
   progress.admitted = true;
   progress.leg = await steps.upstream.open(head, client.gone);
   await progress.leg.send(steps.secrets.inject(head), held);
@@ -128,7 +133,7 @@ async function rest(
 }
 
 /** Relays the answer, and cuts it where it repeats a secret. */
-async function watched(client: Client, leg: Leg, steps: Steps, progress: Progress): Promise<Outcome> {
+async function watched(client: Client, leg: Leg, steps: Steps, progress: Progress): Promise<Exchanged> {
   const tap = steps.secrets.watch(client, () => leg[Symbol.dispose]());
   if (!tap) return await relay(client, leg, progress);
   const outcome = await relay(tap.client, leg, progress);
@@ -138,7 +143,7 @@ async function watched(client: Client, leg: Leg, steps: Steps, progress: Progres
   return failed('upstream', tap.cut);
 }
 
-async function relay(client: Client, leg: Leg, progress: Progress): Promise<Outcome> {
+async function relay(client: Client, leg: Leg, progress: Progress): Promise<Exchanged> {
   progress.started = true; // also if relaying throws: a second head must never follow a first
   const relayed = await leg.relay(client);
   progress.started = hasStarted(relayed);
@@ -167,7 +172,7 @@ function answer(client: Client, outcome: Unforwarded, at: { id: string; sent: nu
   try {
     if (at.started || client.gone.aborted) return client.destroy(outcome);
     const { method, target } = client.head;
-    const { head, body } = respond(outcome, { id: at.id, method, target, sent: at.sent });
+    const { head, body } = respond(outcome, { id: at.id, method, target, caller: client.head, sent: at.sent });
     client.start(head);
     if (body.length > 0) client.write(body);
     client.finish([]);

@@ -24,6 +24,8 @@ export const CLIENT_IDLE_MS = 90_000;
 export const FIRST_BYTE_MS = 120_000;
 /** Milliseconds for a TLS handshake with the agent. */
 export const HANDSHAKE_MS = 20_000;
+/** Bytes of a ClientHello that is only looked at: with post-quantum key shares and tickets it has a few thousand. */
+export const HELLO_BYTES = 64 * KiB;
 /** Connections of the agent; more than its file descriptors by default. */
 export const CLIENT_CONNECTIONS = 4_096;
 
@@ -63,6 +65,9 @@ export const EXTRACT_FIELD_BYTES = 8 * KiB;
 export const EXTRACT_SPARE = 256 * KiB;
 /** Bytes that two parts of one extract share; longer than anything that is looked for. */
 export const EXTRACT_OVERLAP = 4 * KiB;
+
+/** Characters of the shortest base64 that a mask covers; in less of it, no rule finds a key by chance. */
+export const LEAST_MASKED = 64;
 
 /** Milliseconds of one DNS query, and how often it is tried. */
 export const RESOLVE_MS = 3_000;

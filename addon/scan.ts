@@ -3,6 +3,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Budget } from './budget.ts';
 import { type Line, openLine, type Reach } from './call.ts';
 import { type Lane, makeLane } from './lane.ts';
 import {
@@ -34,6 +35,8 @@ export interface ScannerOptions {
   readonly reach: Reach;
   readonly limits: ScannerLimits;
   readonly key: Buffer;
+  /** What the parts are kept in while they are scanned. */
+  readonly budget: Budget;
   /** Looks at the parts before they go out: known values never do. */
   readonly review?: Secrets['review'];
   /** Milliseconds for a part of so many bytes. */
@@ -44,10 +47,9 @@ export interface ScannerOptions {
 
 export function connectScanner(options: ScannerOptions): Scanner {
   const { reach, connections = SCAN_CONNECTIONS, queue = SCAN_QUEUE } = options;
-  const line = openLine(reach, connections, reach.kind === 'tcp' ? () => trusted.forget() : undefined);
+  const line = openLine(reach, connections, () => trusted.forget());
   const lane = makeLane(connections, queue);
   const scan: Scanner['scan'] = (...request) => scanUnit(line, lane, options, ...request);
-  if (reach.kind === 'socket') return { scan, ready: async () => undefined, close: () => line.close() };
   const trusted = makeTrust(() => selfTest((head, unit) => scan(randomBytes(8).toString('hex'), head, unit, NEVER)));
   return {
     async scan(...request) {
@@ -73,19 +75,31 @@ async function scanUnit(
   options: ScannerOptions,
   ...[id, head, unit, gone]: Parameters<Scanner['scan']>
 ): Promise<ScanResult> {
-  let result: ScanResult = { kind: 'error', cause: 'nothing was scanned' };
-  const all = parts({ id, nonce: `${id}-${randomBytes(16).toString('hex')}` }, head, unit, options.limits);
-  if ('kind' in all) return { kind: 'error', cause: all.reason };
-  const reviewed = options.review?.(all) ?? all;
+  const prepared = parts({ id, nonce: `${id}-${randomBytes(16).toString('hex')}` }, head, unit, options.limits);
+  if (prepared.kind !== 'prepared') return prepared;
+  const reviewed = options.review?.(prepared.parts) ?? prepared.parts;
   if ('finding' in reviewed) return { kind: 'block', finding: reviewed.finding };
+  if (!options.budget.take(prepared.copied)) return FULL;
+  try {
+    const no = await scanParts(reviewed, (part) => scanPart(line, lane, options, part, gone));
+    return no ?? { kind: 'allow', ...(prepared.masked.length > 0 ? { masked: prepared.masked } : {}) };
+  } finally {
+    options.budget.give(prepared.copied);
+  }
+}
+
+/** Undefined: every one of them is proven. */
+async function scanParts(
+  reviewed: readonly ScanPart[],
+  scan: (part: ScanPart) => Promise<ScanResult>,
+): Promise<ScanResult | undefined> {
   for (let at = 0; at < reviewed.length; at += SCAN_PARTS_AT_ONCE) {
     const some = reviewed.slice(at, at + SCAN_PARTS_AT_ONCE);
-    const results = await Promise.all(some.map((part) => scanPart(line, lane, options, part, gone)));
+    const results = await Promise.all(some.map(scan));
     const no = results.find(({ kind }) => kind === 'block') ?? results.find(({ kind }) => kind !== 'allow');
     if (no) return no;
-    result = { kind: 'allow' };
   }
-  return result;
+  return reviewed.length > 0 ? undefined : { kind: 'error', cause: 'nothing was scanned' };
 }
 
 async function scanPart(
@@ -132,6 +146,7 @@ function makeTrust(test: () => Promise<string | undefined>): { check(): Promise<
   };
 }
 
+const FULL: ScanResult = { kind: 'refused', status: 503, reason: 'too many request bodies are held' };
 const NEVER = new AbortController().signal;
 
 /** Milliseconds. */

@@ -7,7 +7,16 @@ import { ruleCoversHost } from '../contracts/policy.ts';
 import type { BoundSecret, SecretPlace } from '../contracts/secret.ts';
 import { decodeContent, openCompressed } from './decode/inflate.ts';
 import { Work } from './decode/work.ts';
-import { identityProblem, readBasic, readPair, standsInField, standsInPath, standsInQuery } from './identity.ts';
+import {
+  identityProblem,
+  isKeyMember,
+  readBasic,
+  readPair,
+  standsInField,
+  standsInPath,
+  standsInQuery,
+} from './identity.ts';
+import { membersOf } from './members.ts';
 import type { Client, Field, RequestHead, Target, Unit } from './message.ts';
 import { sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
@@ -65,7 +74,9 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
     if (leaked !== undefined) return leakOf(leaked);
     if (unit.message) return undefined; // who asks was judged with the head
     const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
-    return own.length === 0 ? undefined : identityProblem(head, body, own);
+    if (own.length === 0) return undefined;
+    const [type = ''] = valuesOf(head.fields, 'content-type');
+    return identityProblem(head, body, membersOf(type, read, isKeyMember), own);
   }
 
   function neutralize(head: RequestHead, unit: Unit): Neutral {

@@ -8,13 +8,15 @@ import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
 import { makeClient } from './client/h1.ts';
 import { openDoor } from './client/listen.ts';
+import { passUnopened } from './unopened.ts';
 import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
 import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
+import { makeMasks } from './masks.ts';
 import type { Refusal, Target } from './message.ts';
-import { decide, isTunnelPort } from './policy.ts';
+import { decide, isTunnelPort, isUnopened } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { holdSecrets } from './secrets.ts';
 import { connectScanner, type ScannerOptions } from './scan.ts';
@@ -29,7 +31,7 @@ export interface Sidecar {
   readonly port: number;
   /** Where a network scanner's requests end. */
   readonly sinkPort: number | undefined;
-  /** Waits for a network scanner, and tests it. @returns what is wrong with it, if so */
+  /** Waits for the scanner, and tests it. @returns what is wrong with it, if so */
   scannerReady(): Promise<string | undefined>;
   /** A line of the launcher has come. */
   beat(): void;
@@ -61,32 +63,36 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const network = config.scanner.kind === 'pipelock' ? config.scanner : undefined;
   const sink = network && (await openSink(sinkOptions(network, key)));
   const secrets = holdSecrets(config.secrets);
+  const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
   const scanner = connectScanner({
     ...reachOf(config.scanner),
     key,
+    budget,
     review: (all) => secrets.review(all),
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
   const check = addressCheck(policy.allow_private);
-  const upstream = makeUpstream(
-    makeDial({
-      check,
-      resolve: around.resolve ?? makeResolve(),
-      extraRoots: config.upstream_ca,
-      self: [
-        { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
-        ...(network
-          ? [
-              { address: network.address, ports: [network.port] },
-              { address: network.sink.address, ports: [network.sink.port, network.sink.dns_port] },
-            ]
-          : []),
-      ],
-      ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
-    }),
-  );
-  const exchanges = new Set<Promise<void>>();
-  const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
+  const dial = makeDial({
+    check,
+    resolve: around.resolve ?? makeResolve(),
+    extraRoots: config.upstream_ca,
+    self: [
+      { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
+      ...(network
+        ? [
+            { address: network.address, ports: [network.port] },
+            { address: network.sink.address, ports: [network.sink.port, network.sink.dns_port] },
+          ]
+        : []),
+    ],
+    ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
+  });
+  const upstream = makeUpstream(dial);
+  const underway = new Set<Promise<unknown>>();
+  function keep(work: Promise<unknown>): void {
+    underway.add(work);
+    void work.finally(() => underway.delete(work));
+  }
   const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });
 
   const steps: Steps = {
@@ -135,12 +141,12 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     refuseTunnel,
     serve(request, response, how) {
       const client = makeClient(request, response, { ...how, budget, refuse: loop, bodyBytes });
-      const running = exchange(client, newId(), steps).then(
-        () => undefined,
-        () => client.destroy(),
-      );
-      exchanges.add(running);
-      void running.finally(() => exchanges.delete(running));
+      keep(exchange(client, newId(), steps).catch(() => client.destroy()));
+    },
+    takeUnopened(socket, target) {
+      if (!isUnopened(policy, target)) return false;
+      keep(passUnopened(socket, target, newId(), { ...steps, dial }));
+      return true;
     },
     record(method, target, outcome: Outcome) {
       const id = newId();
@@ -161,7 +167,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
       lifeline[Symbol.dispose]();
       door.close();
       await Promise.allSettled([names.close(), scanner.close(), sink?.close(), upstream[Symbol.asyncDispose]()]);
-      await Promise.race([Promise.all(exchanges), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
+      await Promise.race([Promise.all(underway), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
       journal[Symbol.dispose]();
     },
   };
@@ -180,10 +186,10 @@ function reachOf(
 ): Pick<ScannerOptions, 'reach' | 'limits' | 'connections' | 'queue'> {
   if (scanner.kind === 'embedded')
     return { reach: { kind: 'socket', path: scanner.socket }, limits: { reads: 'all', bodyBytes: BODY_BYTES } };
-  const { address, port, body_bytes: bodyBytes } = scanner;
+  const { address, port, body_bytes: bodyBytes, masks } = scanner;
   return {
     reach: { kind: 'tcp', address, port },
-    limits: { reads: 'plain', bodyBytes },
+    limits: { reads: 'plain', bodyBytes, masks: makeMasks(masks) },
     connections: availableParallelism(),
     queue: NETWORK_SCAN_QUEUE,
   };

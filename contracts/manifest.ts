@@ -1,8 +1,9 @@
 /** What the user writes. One schema; defaults are filled in by it, files and folders are checked by `src/manifest.ts`. */
 import { z } from 'zod';
 import { parseCidr } from './cidr.ts';
+import { masksWishSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { parseRule } from './policy.ts';
+import { formatRule, parseRule, type Rule, rulesOf } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
 import { isReservedVariable } from './variables.ts';
 
@@ -75,6 +76,8 @@ const manifest = z.strictObject({
     .strictObject({
       allow: z.array(rule).default([]),
       upstream_ca: z.array(z.string().min(1)).default([]),
+      /** Hosts whose TLS is relayed unopened, because they pin their certificate: nothing of it is scanned. */
+      tls_bump_ignore: z.array(rule).default([]),
       networks: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a network name')).default([]),
       allow_private: z.array(cidr).default([]),
     })
@@ -86,10 +89,12 @@ const manifest = z.strictObject({
       image: z.string().min(1).optional(),
       /** The release line of that image, where its tag does not say it. */
       version: z.enum(PIPELOCK_VERSIONS).optional(),
+      /** What pipelock is not shown, because its rules take it for keys; all built-in masks if absent. */
+      masks: masksWishSchema.optional(),
     })
-    .superRefine(({ kind, image, version }, context) => {
+    .superRefine(({ kind, image, version, masks }, context) => {
       if (kind === 'pipelock') return;
-      for (const [key, value] of Object.entries({ image, version }))
+      for (const [key, value] of Object.entries({ image, version, masks }))
         if (value !== undefined)
           context.addIssue({
             code: 'custom',
@@ -103,8 +108,24 @@ const manifest = z.strictObject({
 });
 
 /** What one section says of another. */
-export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, context) => {
-  const allow = egress.allow.map(parseRule).filter((parsed) => 'ports' in parsed);
+export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, secrets }, context) => {
+  const allow = rulesOf(egress.allow);
+  for (const [mask, { hosts }] of scanner.masks?.own.entries() ?? [])
+    for (const [index, host] of hosts.entries())
+      if (!rulesOf([host]).every((rule) => isAllowed(rule, allow)))
+        context.addIssue({
+          code: 'custom',
+          path: ['scanner', 'masks', 'own', mask, 'hosts', index],
+          message: `"${host}" is not in egress.allow: nothing could be sent there`,
+        });
+  const unopened = rulesOf(egress.tls_bump_ignore);
+  for (const [index, host] of unopened.entries())
+    if (!isAllowed(host, allow))
+      context.addIssue({
+        code: 'custom',
+        path: ['egress', 'tls_bump_ignore', index],
+        message: `"${formatRule(host)}" is not in egress.allow: nothing could be sent there`,
+      });
   for (const [name, wish] of Object.entries(secrets)) {
     if (Object.hasOwn(agent.env, name))
       context.addIssue({
@@ -112,16 +133,28 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, 
         path: ['agent', 'env', name],
         message: 'is set by secrets; remove it from one of the two',
       });
-    for (const [index, host] of hostsOf(wish).entries())
+    for (const [index, host] of hostsOf(wish).entries()) {
+      if (unopened.some((rule) => overlaps(rule, host)))
+        context.addIssue({
+          code: 'custom',
+          path: ['secrets', name, 'hosts', index],
+          message: `"${wish.hosts[index]?.host ?? ''}" is in egress.tls_bump_ignore: nothing can be put into what is not opened`,
+        });
       if (!isAllowed(host, allow))
         context.addIssue({
           code: 'custom',
           path: ['secrets', name, 'hosts', index],
           message: `"${wish.hosts[index]?.host ?? ''}" is not in egress.allow: nothing could be sent there`,
         });
+    }
   }
 });
 export type Manifest = z.infer<typeof manifestSchema>;
+
+/** Some host and port are covered by both. */
+function overlaps(one: Rule, other: Rule): boolean {
+  return isAllowed(one, [other]) || isAllowed(other, [one]);
+}
 
 /** Bytes of `512m`, `4g`: powers of 1024, as the engine reads them. */
 export function memoryBytes(text: string): number {

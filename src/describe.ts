@@ -1,4 +1,5 @@
 /** The plan as text for people, or as JSON for programs. */
+import { formatMask } from '../contracts/mask.ts';
 import {
   type ContainerSpec,
   type Late,
@@ -63,6 +64,9 @@ function describeText(plan: LaunchPlan): string {
       ? [`  further roots for upstream TLS: ${plan.egress.upstream_ca.join(', ')}`]
       : []),
     '  TLS is opened with a CA that is made at the launch and lives in memory only',
+    ...(plan.egress.unopened.length > 0
+      ? [`  NOT opened, so not scanned: ${plan.egress.unopened.join(', ')}; their bytes are counted`]
+      : []),
     ...(plan.secrets.length > 0 ? ['secrets', ...plan.secrets.flatMap(describeSecret)] : []),
     'scanner',
     ...describeScanner(plan),
@@ -91,7 +95,12 @@ function describeSecret({ name, from, hosts, places, headers }: LaunchPlan['secr
 function describeScanner({ scanner, config }: LaunchPlan): string[] {
   if (scanner.kind === 'pipelock') {
     const text = JSON.stringify(scanner.config, (_, value: unknown) => (isLate(value) ? printed(value) : value), 2);
-    return [`  pipelock ${scanner.version}, with ${scanner.file}:`, ...text.split('\n').map((line) => `    ${line}`)];
+    return [
+      `  pipelock ${scanner.version}, with ${scanner.file}:`,
+      ...text.split('\n').map((line) => `    ${line}`),
+      `  not shown to it${scanner.masks.length > 0 ? '; the sidecar searches it by itself' : ': nothing'}`,
+      ...scanner.masks.map((mask) => `    ${formatMask(mask)}`),
+    ];
   }
   const issuers = [...new Set(config.scanner?.own_credentials.map(({ issuer }) => issuer))];
   return [`  embedded; no finding towards its own issuer: ${issuers.join(', ')}`];

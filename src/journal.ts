@@ -34,10 +34,22 @@ export function summarize(lines: readonly JournalLine[], slug: string, most = 5)
   ];
 }
 
+/** One line if bytes left that nobody had scanned: where to, how many, and their share of all that left. */
+export function unscanned(lines: readonly JournalLine[]): string[] {
+  const closed = lines.filter((line) => line.event === 'closed');
+  const unread = closed.filter(({ outcome }) => outcome.kind === 'passed');
+  const hosts = [...new Set(unread.map(({ host }) => host))];
+  const sum = (some: typeof closed) => some.reduce((total, { sent_bytes }) => total + sent_bytes, 0);
+  if (sum(unread) === 0) return [];
+  const share = Math.max(1, Math.round((100 * sum(unread)) / sum(closed)));
+  return [`not scanned: ${sum(unread)} bytes to ${hosts.join(', ')} (unopened), ${share} % of all that left`];
+}
+
 /** undefined: nothing to report. `{}` stands where the count goes. */
 function describeRefusal(host: string, port: number, outcome: Outcome): string | undefined {
   switch (outcome.kind) {
     case 'forwarded':
+    case 'passed':
       return undefined;
     case 'denied':
       return outcome.rule.includes('allow_private')

@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{body,budget,code,exchange,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,verdict}.ts',
+  'addon/{body,budget,code,exchange,hello,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [
@@ -126,7 +126,7 @@ const SIDECAR: Row[] = [
     files: JUDGEMENT,
     not: ['addon/request.ts'],
     may: ['contracts/*', ...JUDGEMENT, 'node:crypto'],
-    types: ['addon/journal.ts', 'addon/secrets.ts'],
+    types: ['addon/{journal,members,secrets}.ts'],
     why: 'what becomes of a request is decided from values alone: no socket, no file, no package',
   },
   {
@@ -156,14 +156,19 @@ const SIDECAR: Row[] = [
     why: 'it answers the agent’s questions, and asks nobody',
   },
   {
-    files: ['addon/{secrets,spellings,tap}.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
+    files: ['addon/{members,secrets,spellings,tap}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{members,spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
     why: 'what is done with a credential follows from the request alone: no socket, no file',
   },
   {
     files: ['addon/parts.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/decode/*'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{masks,reading}.ts', 'addon/decode/*', 'addon/scanner/detect.ts'],
     why: 'what a scanner is given follows from the request alone: no socket, no file, no randomness',
+  },
+  {
+    files: ['addon/{masks,reading}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/masks.ts', 'addon/decode/*'],
+    why: 'what is in a body, and what of it is not shown, follows from its bytes and the plan',
   },
   {
     files: ['addon/decode/*'],
@@ -185,6 +190,12 @@ const SIDECAR: Row[] = [
     files: ['addon/sink.ts'],
     may: ['contracts/*', ...JUDGEMENT, 'addon/dns.ts', 'node:{crypto,http,net}'],
     why: 'what reaches it ends there: it can open no connection of its own',
+  },
+  {
+    files: ['addon/unopened.ts'],
+    may: ['contracts/*', ...JUDGEMENT],
+    types: ['addon/journal.ts', 'addon/upstream/dial.ts', 'node:net'],
+    why: 'it is given both sockets, and opens none',
   },
   {
     files: ['addon/client/*'],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type Dockerode from 'dockerode';
-import { pipAt } from './support/clients.ts';
+import { pipAt } from './support/packages.ts';
 import { engine, type Seen, World } from './support/world.ts';
 
 const docker = await engine();

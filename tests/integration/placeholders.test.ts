@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type Dockerode from 'dockerode';
-import { packageAt } from './support/clients.ts';
+import { packageAt } from './support/packages.ts';
 import { noTerminal, Terminal } from './support/terminal.ts';
 import { engine, eventually, World } from './support/world.ts';
 

@@ -34,10 +34,6 @@ export class Answer {
     this.persists = asked.persists;
   }
 
-  get isStarted(): boolean {
-    return this.#framing !== undefined;
-  }
-
   /** It is 101: what follows is another protocol's, in both directions. */
   get isSwitched(): boolean {
     return this.#framing?.kind === 'raw';
@@ -50,16 +46,18 @@ export class Answer {
 
   /** Throws if the head can be none of an answer to this request. */
   start({ status, text, fields }: ResponseHead): void {
-    const { version, upgrade } = this.#asked;
+    const { method, version, upgrade } = this.#asked;
     if (status < 200 && !(status === 101 && upgrade !== undefined)) throw new Error('not the head of an answer');
-    const framing = this.#frame(status, fields);
+    // A length that stands there is what another request would have been answered with.
+    const isAbout = method === 'HEAD' || status === 304;
+    const framing: Framing = isAbout || status === 204 ? { kind: 'none' } : this.#frame(status, fields);
     if (framing.kind === 'close' || framing.kind === 'raw' || (upgrade !== undefined && status !== 101))
       this.persists = false;
     const head = writeResponseHead({
       status,
       text,
       fields: [
-        ...(framing.kind === 'length' || this.#isBodiless(status, true) ? fields : withoutLength(fields)),
+        ...(framing.kind === 'length' || isAbout ? fields : withoutLength(fields)),
         ...(framing.kind === 'chunked' ? [CHUNKED] : []),
         ...(framing.kind === 'raw' ? [UPGRADE, ['Upgrade', upgrade ?? ''] as const] : []),
         ...(framing.kind !== 'raw' && !this.persists ? [CLOSE] : []),
@@ -109,16 +107,10 @@ export class Answer {
 
   #frame(status: number, fields: readonly Field[]): Framing {
     if (status === 101) return { kind: 'raw' };
-    if (this.#isBodiless(status, false)) return { kind: 'none' };
     const lengths = fields.filter(isLength);
     const [first] = lengths;
     if (first && lengths.length === 1 && /^\d{1,15}$/.test(first[1])) return { kind: 'length', left: Number(first[1]) };
     return { kind: this.#asked.version === '1.1' ? 'chunked' : 'close' };
-  }
-
-  /** `announcing`: the length of what another request would have been answered with may stand in the head. */
-  #isBodiless(status: number, announcing: boolean): boolean {
-    return this.#asked.method === 'HEAD' || status === 304 || (status === 204 && !announcing);
   }
 
   /** Head, body and end go out together if they come together, and at the end of this turn at the latest. */

@@ -119,7 +119,7 @@ class Connection {
       gone: gone.signal,
       onDrain: undefined,
       inform(interim) {
-        if (interim.status !== 100) answer.inform(interim); // that one is ours to say
+        if (interim.status > 101) answer.inform(interim); // 100 is ours to say, and 101 is no interim answer
       },
       start: (final) => answer.start(final),
       write: (chunk) => answer.write(chunk),

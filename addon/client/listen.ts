@@ -132,9 +132,9 @@ export function openDoor(options: DoorOptions): Promise<Door> {
 const NOTHING = Buffer.alloc(0);
 /** First byte of a TLS record that begins a handshake. */
 const HANDSHAKE = 0x16;
-/** ALPN protocol lists on the wire (RFC 7301). */
-const HTTP1 = Buffer.from('\x08http/1.1');
-const H2_OR_HTTP1 = Buffer.from('\x02h2\x08http/1.1');
+/** ALPN protocol lists on the wire (RFC 7301). curl offers `http/1.0` alone when it is told to speak that. */
+const HTTP1 = Buffer.from('\x08http/1.1\x08http/1.0');
+const H2_OR_HTTP1 = Buffer.from('\x02h2\x08http/1.1\x08http/1.0');
 
 function readTunnel(
   head: RequestLine,

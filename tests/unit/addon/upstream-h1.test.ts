@@ -8,6 +8,7 @@ import type { Field } from '../../../addon/message.ts';
 import type { UpstreamOptions } from '../../../addon/upstream/open.ts';
 import { eventually } from './rig.ts';
 import { agentFor, headTo, onRequest, pass, rawServer, unitOf, upstreamOf } from './support/upstream.ts';
+import { acceptOf } from '../../../addon/websocket/handshake.ts';
 
 /** Answers the first request of each connection with these bytes, then does `then`. */
 const answering =
@@ -468,8 +469,8 @@ suite('a stream', () => {
 });
 
 suite('a switch of protocol', () => {
-  const SWITCH =
-    'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: x\r\n\r\n';
+  const accept = acceptOf('k');
+  const SWITCH = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`;
   const upgrade = { upgrade: 'websocket', fields: [['Sec-WebSocket-Key', 'k']] } as const;
 
   test('is asked for anew, and from then on the bytes of both sides pass as they are', async () => {
@@ -494,7 +495,7 @@ suite('a switch of protocol', () => {
       text.replace(`:${server.port}`, ''),
       'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n\x81\x01abbye',
     );
-    assert.deepEqual(agent.started?.fields, [['Sec-WebSocket-Accept', 'x']]);
+    assert.deepEqual(agent.started?.fields, [['Sec-WebSocket-Accept', accept]]);
     assert.equal(agent.body(), '\x81\x02hi\x88\x00');
     assert.deepEqual(agent.trailers, []);
   });
@@ -523,6 +524,12 @@ suite('a switch of protocol', () => {
   test('to another protocol than the one that was asked for is a failure', async () => {
     const { end: ended } = await answerTo(SWITCH.replace('WebSocket', 'h2c'), () => undefined, upgrade);
     assert.ok(ended.kind === 'failed' && !ended.started);
+  });
+
+  test('that is none to this request is a failure, and reaches nobody', async () => {
+    const { end: ended } = await answerTo(SWITCH.replace(accept, acceptOf('another')), () => undefined, upgrade);
+    assert.ok(ended.kind === 'failed' && !ended.started);
+    assert.match(ended.cause, /sec-websocket-accept/);
   });
 
   test('that breaks off is a failure that has started', async () => {

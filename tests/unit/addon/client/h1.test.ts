@@ -116,7 +116,7 @@ test('interim answers pass as they come, to HTTP/1.1 only, and 100 is nobody els
   using door = await makeDoor({
     serve(client) {
       served = client;
-      for (const status of [100, 102, 103, 199])
+      for (const status of [100, 101, 102, 103, 199])
         client.inform({ status, text: 'I', fields: [['Link', `<${status}>`]] });
     },
   });
@@ -351,6 +351,9 @@ test('h2 is chosen only where somebody serves it', async () => {
   const h1 = await dialTls(without, ['h2', 'http/1.1']);
   assert.equal(h1.alpnProtocol, 'http/1.1');
   h1.destroy();
+  const old = await dialTls(without, ['http/1.0']);
+  assert.equal(old.alpnProtocol, 'http/1.0');
+  old.destroy();
   const taken: string[] = [];
   using door = await makeDoor({
     h2(socket, { target, sni }) {

@@ -160,8 +160,6 @@ export const SETTINGS = 32;
 export const SESSION_MIB = 64;
 /** Milliseconds in which an agent that is answered may still send of its request; what comes is not kept. */
 export const STREAM_LINGER_MS = 1_000;
-/** Milliseconds that a connection that is being closed has to finish its streams. */
-export const STREAMS_CLOSING_MS = 1_000;
 
 /** Bytes that an upstream may send on a stream before they are taken: from 100 ms away that is 40 MB/s. */
 export const UPSTREAM_WINDOW = 4 * MiB;
@@ -169,6 +167,3 @@ export const UPSTREAM_WINDOW = 4 * MiB;
 export const UPSTREAM_HELD_BYTES = 256 * MiB;
 /** Streams on one HTTP/2 connection to an upstream, if it allows as many. */
 export const UPSTREAM_STREAMS = 100;
-
-/** Bytes of one message of a stream; the largest that any gRPC server takes by default is 4 MiB. */
-export const MESSAGE_BYTES = 32 * MiB;

@@ -70,8 +70,10 @@ describe('a trap for clients', { skip }, () => {
     }));
 
   it('wget and aria2 read the proxy in lower case only, so upper case alone is not enough', async () => {
-    await serves(['wget', 'aria2', 'curl'], { prefix: 'env -u HTTP_PROXY -u HTTPS_PROXY' });
-    const { names } = await served(['wget', 'aria2', 'curl'], { prefix: 'env -u http_proxy -u https_proxy' });
+    await serves(['wget', 'aria2', 'curl'], { prefix: 'env -u HTTP_PROXY -u HTTPS_PROXY -u ALL_PROXY' });
+    const { names } = await served(['wget', 'aria2', 'curl'], {
+      prefix: 'env -u http_proxy -u https_proxy -u all_proxy',
+    });
     assert.deepEqual(names, ['curl']);
   });
 

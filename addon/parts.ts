@@ -4,6 +4,7 @@
  * does not see. What is sent upstream is the unit and nothing of this.
  */
 import type { Host } from '../contracts/host.ts';
+import { bytesInMemory } from './body.ts';
 import { decodeContent } from './decode/inflate.ts';
 import { readJson } from './decode/json.ts';
 import { decodedLayers } from './decode/layers.ts';
@@ -56,7 +57,8 @@ export function parts(
 ): readonly ScanPart[] | Unscannable {
   const { read, body: sent } = unit.message
     ? { read: messageHead(head, unit.message), body: unit.message.bytes }
-    : { read: head, body: whole(unit) };
+    : { read: head, body: bytesInMemory(unit) };
+  if (!sent) return { kind: 'unscannable', reason: 'the body is not in memory' };
   const form = limits.reads === 'all' ? asItIs(read, unit, sent) : inPlain(read, unit, sent, limits);
   if ('kind' in form) return form;
   const host = scanHost(head.target.host);
@@ -225,12 +227,6 @@ function windows(text: Buffer, size: number): Buffer[] {
     if (from + size >= text.length) break;
   }
   return pieces;
-}
-
-function whole(unit: Unit): Buffer {
-  const chunks = [...unit.chunks()];
-  const [only] = chunks;
-  return chunks.length === 1 && only ? only : Buffer.concat(chunks);
 }
 
 function latin1(text: string): Buffer {

@@ -5,6 +5,7 @@
 import type { Host } from '../contracts/host.ts';
 import { ruleCoversHost } from '../contracts/policy.ts';
 import type { BoundSecret, SecretPlace } from '../contracts/secret.ts';
+import { bytesInMemory } from './body.ts';
 import { decodeContent, openCompressed } from './decode/inflate.ts';
 import { Work } from './decode/work.ts';
 import { identityProblem, readBasic, readPair, standsInField, standsInPath, standsInQuery } from './identity.ts';
@@ -263,9 +264,9 @@ function headText({ path, fields }: RequestHead, { trailers }: Unit): string {
 /** What there is to read of a unit. */
 function bytesOf(unit: Unit): Buffer {
   if (unit.message) return unit.message.bytes;
-  const chunks = [...unit.chunks()];
-  const [only] = chunks;
-  return chunks.length === 1 && only ? only : Buffer.concat(chunks);
+  const bytes = bytesInMemory(unit);
+  if (!bytes) throw new Error('the unit is not in memory');
+  return bytes;
 }
 
 /** A unit to be scanned in another's place: it is not held by anybody. */

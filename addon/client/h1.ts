@@ -121,7 +121,8 @@ function readBody(
     }
     function onData(piece: Buffer): void {
       const refusal = body.add(piece);
-      if (refusal) giveUp(refusal);
+      if (refusal === 'wait') request.pause();
+      else if (refusal) giveUp(refusal);
     }
     function onEnd(): void {
       if (request.rawTrailers.length > 0)
@@ -134,6 +135,7 @@ function readBody(
     function onMalformed(): void {
       giveUp(malformed.reason as Refusal); // the only reason that the door gives
     }
+    body.onDrain = () => request.resume();
     request.on('data', onData);
     request.on('end', onEnd);
     malformed.addEventListener('abort', onMalformed, { once: true });

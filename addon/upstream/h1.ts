@@ -1,4 +1,5 @@
 /** HTTP/1.1 towards the world, over pools of kept-alive connections per target. */
+import { Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import UndiciPool from 'undici/lib/dispatcher/pool.js';
 import { hostInUrl } from '../../contracts/host.ts';
@@ -13,6 +14,7 @@ import {
 import type { Client, Field, Leg, Relayed, RequestHead, ResponseHead, Target, Unit, Upstream } from '../message.ts';
 import { defaultPort, namedByConnection, valuesOf } from '../request.ts';
 import { TIMED_OUT } from '../respond.ts';
+import { bytesInMemory } from '../body.ts';
 import { fieldsOf } from '../call.ts';
 import { codeOf } from '../code.ts';
 import { type Dial, DialError } from './dial.ts';
@@ -87,9 +89,10 @@ class H1Leg implements Leg, Dispatcher.DispatchHandler {
 
   send(head: RequestHead | undefined, unit: Unit): Promise<void> {
     if (!head) return Promise.reject(new Error('a plain request has one unit'));
-    const chunks = [...unit.chunks()];
-    const [only] = chunks;
-    const fields = ['host', hostField(this.#target), ...head.fields.flat()];
+    const inMemory = bytesInMemory(unit);
+    // Of what is not in memory undici does not know the length, and would send it in chunks.
+    const framing = inMemory ? [] : ['content-length', String(unit.size)];
+    const fields = ['host', hostField(this.#target), ...head.fields.flat(), ...framing];
     this.#size = fields.reduce((sum, part) => sum + part.length + 2, head.method.length + head.path.length + 13);
     this.#size += unit.size;
     return new Promise((resolve) => {
@@ -100,7 +103,7 @@ class H1Leg implements Leg, Dispatcher.DispatchHandler {
           method: head.method,
           path: head.path,
           headers: fields,
-          body: chunks.length === 1 && only ? only : Buffer.concat(chunks),
+          body: inMemory ?? Readable.from(unit.chunks(), { objectMode: false }),
         },
         this,
       );

@@ -198,7 +198,7 @@ const SIDECAR: Row[] = [
       ...JUDGEMENT,
       'addon/call.ts',
       'addon/upstream/*',
-      'node:{net,tls}',
+      'node:{net,stream,tls}',
       'node:dns/promises',
       'undici',
     ],

@@ -96,6 +96,7 @@ async function release(
   const neutral = steps.secrets.neutralize(head, held); // the scanner sees no credential, not even a placeholder
   const verdict = await steps.scan(id, neutral.head, neutral.unit, client.gone);
   if (verdict.kind === 'block') return { kind: 'blocked', finding: verdict.finding };
+  if (verdict.kind === 'refused') return verdict;
   if (verdict.kind !== 'allow') return failed('scan', verdict.cause);
 
   const late = steps.unavailable(); // the launcher may have been lost during the scan

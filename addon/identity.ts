@@ -7,9 +7,18 @@ import { formatPlace } from '../contracts/secret.ts';
 import type { Field, RequestHead } from './message.ts';
 import { valuesOf } from './request.ts';
 
-/** `own`: the secrets that the request's host is bound to. Undefined if the request stands under one of them or is harmless. */
-export function identityProblem(head: RequestHead, body: Buffer, own: readonly BoundSecret[]): string | undefined {
+/**
+ * `own`: the secrets that the request's host is bound to; `body`: undefined if it is too large to be read. Undefined if the request
+ * stands under one of them or is harmless.
+ */
+export function identityProblem(
+  head: RequestHead,
+  body: Buffer | undefined,
+  own: readonly BoundSecret[],
+): string | undefined {
   let proven = false;
+  if (!body && isForm(head))
+    return 'blocked: a form of this size is not searched for credentials other than the own one';
   for (const [name, value] of head.fields) {
     const lower = name.toLowerCase();
     if (own.some((secret) => secret.places.some((place) => standsInField(place, secret, lower, value)))) proven = true;
@@ -143,9 +152,12 @@ const KEY_PARAMETER =
   /^(key|auth|jwt|sig|signature|authorization|password|passwd|secret|client[-_]?secret|api[-_]?key|access[-_]?key([-_]?id)?|awsaccesskeyid|googleaccessid|sas|(x-(amz|goog|ms|oss)-)(signature|credential|security-token)|([a-z]+[-_]?)?token)$/i;
 
 /** A form may hold what a header would; only names that stand for nothing else count. */
-function foreignFormField(head: RequestHead, body: Buffer, own: readonly BoundSecret[]): string | undefined {
-  const [type = ''] = valuesOf(head.fields, 'content-type');
-  if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(type)) return undefined;
+function foreignFormField(
+  head: RequestHead,
+  body: Buffer | undefined,
+  own: readonly BoundSecret[],
+): string | undefined {
+  if (!body || !isForm(head)) return undefined;
   const found = body
     .toString('latin1')
     .split('&')
@@ -155,6 +167,11 @@ function foreignFormField(head: RequestHead, body: Buffer, own: readonly BoundSe
         FORM_FIELD.test(name) && value !== '' && !own.some(({ placeholder }) => value === placeholder),
     );
   return found?.name.toLowerCase();
+}
+
+function isForm({ fields }: RequestHead): boolean {
+  const [type = ''] = valuesOf(fields, 'content-type');
+  return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(type);
 }
 
 const FORM_FIELD = /^((access|private|oauth|job|refresh)[-_]?token|client[-_]?secret|api[-_]?key)$/i;
@@ -167,8 +184,8 @@ function isOnlyPlaceholder({ placeholder }: BoundSecret, value: string): boolean
 }
 
 /** It changes nothing and brings nothing. */
-function isHarmless({ method, fields }: RequestHead, body: Buffer): boolean {
-  if ((method !== 'GET' && method !== 'HEAD') || body.length > 0) return false;
+function isHarmless({ method, fields }: RequestHead, body: Buffer | undefined): boolean {
+  if ((method !== 'GET' && method !== 'HEAD') || body?.length !== 0) return false;
   return !fields.some(([name]: Field) => /^x-(http-)?method(-override)?$/i.test(name));
 }
 

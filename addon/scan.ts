@@ -13,15 +13,19 @@ import {
   SCAN_MS_PER_MB,
   SCAN_PARTS_AT_ONCE,
   SCAN_QUEUE,
+  WHOLE_BYTES,
+  WINDOW_BYTES,
+  WINDOWED_AT_ONCE,
 } from './limits.ts';
-import type { Field, RequestHead, Unit } from './message.ts';
-import { parts, type ScannerLimits, type ScanPart } from './parts.ts';
+import type { Field, RequestHead, Target, Unit } from './message.ts';
+import { parts, type ScannerLimits, type ScanName, type ScanPart } from './parts.ts';
 import { present } from './present.ts';
 import { TIMED_OUT } from './respond.ts';
 import { NONCE_FIELD, PART_FIELD, receiptOf } from './receipt.ts';
 import type { Secrets } from './secrets.ts';
 import { selfTest } from './selftest.ts';
 import { type ScanResult, verdictOf } from './verdict.ts';
+import { scanWindowed } from './windowed.ts';
 
 export interface Scanner {
   scan(id: string, head: RequestHead, unit: Unit, gone: AbortSignal): Promise<ScanResult>;
@@ -34,8 +38,13 @@ export interface ScannerOptions {
   readonly reach: Reach;
   readonly limits: ScannerLimits;
   readonly key: Buffer;
-  /** Looks at the parts before they go out: known values never do. */
+  /** Look at what goes out: known values never do. */
   readonly review?: Secrets['review'];
+  readonly inWindow?: Secrets['inWindow'];
+  /** Bytes of one window of a body that is too large to be scanned as one. */
+  readonly windowBytes?: number;
+  /** Bytes beyond which a body to this target is not scanned; known values are looked for all the same. */
+  readonly unscannedOver?: (target: Target) => number | undefined;
   /** Milliseconds for a part of so many bytes. */
   readonly deadline?: (bytes: number) => number;
   readonly connections?: number;
@@ -46,7 +55,8 @@ export function connectScanner(options: ScannerOptions): Scanner {
   const { reach, connections = SCAN_CONNECTIONS, queue = SCAN_QUEUE } = options;
   const line = openLine(reach, connections, reach.kind === 'tcp' ? () => trusted.forget() : undefined);
   const lane = makeLane(connections, queue);
-  const scan: Scanner['scan'] = (...request) => scanUnit(line, lane, options, ...request);
+  const windowed = makeLane(WINDOWED_AT_ONCE, queue);
+  const scan: Scanner['scan'] = (...request) => scanUnit(line, lane, windowed, options, ...request);
   if (reach.kind === 'socket') return { scan, ready: async () => undefined, close: () => line.close() };
   const trusted = makeTrust(() => selfTest((head, unit) => scan(randomBytes(8).toString('hex'), head, unit, NEVER)));
   return {
@@ -66,15 +76,65 @@ export function connectScanner(options: ScannerOptions): Scanner {
   };
 }
 
+/** As one, in windows, or its head alone. */
+function scanUnit(
+  line: Line,
+  lane: Lane,
+  windowed: Lane,
+  options: ScannerOptions,
+  ...request: Parameters<Scanner['scan']>
+): Promise<ScanResult> {
+  const [, head, unit] = request;
+  if (unit.message) return scanWhole(line, lane, options, ...request);
+  const over = options.unscannedOver?.(head.target) ?? Number.POSITIVE_INFINITY;
+  const whole = Math.min(WHOLE_BYTES, options.limits.bodyBytes);
+  if (unit.size <= Math.min(whole, over)) return scanWhole(line, lane, options, ...request);
+  return scanLarge(line, lane, windowed, options, unit.size > over ? 'body' : 'nothing', ...request);
+}
+
+async function scanLarge(
+  line: Line,
+  lane: Lane,
+  windowed: Lane,
+  options: ScannerOptions,
+  leave: 'nothing' | 'body',
+  ...[id, head, unit, gone]: Parameters<Scanner['scan']>
+): Promise<ScanResult> {
+  const { limits, windowBytes = WINDOW_BYTES, inWindow } = options;
+  const slot = await windowed.enter(gone); // whoever waits holds no memory
+  if (slot === 'full') return { kind: 'error', cause: 'too many large bodies are waiting' };
+  if (slot === 'gone') return { kind: 'error', cause: 'the agent left before the scan' };
+  try {
+    return await scanWindowed(head, unit, {
+      name: nameOf(id),
+      limits,
+      windowBytes,
+      review: inWindow,
+      leave,
+      ask: async (part, seen) => {
+        const reviewed = seen === 'seen' ? [part] : (options.review?.([part]) ?? [part]);
+        if ('finding' in reviewed) return { kind: 'block', finding: reviewed.finding };
+        return await scanPart(line, lane, options, reviewed[0] ?? part, gone);
+      },
+    });
+  } finally {
+    slot.leave();
+  }
+}
+
+function nameOf(id: string): ScanName {
+  return { id, nonce: `${id}-${randomBytes(16).toString('hex')}` };
+}
+
 /** Every part must be proven. A block says more than an error, so it is what is told of the two. */
-async function scanUnit(
+async function scanWhole(
   line: Line,
   lane: Lane,
   options: ScannerOptions,
   ...[id, head, unit, gone]: Parameters<Scanner['scan']>
 ): Promise<ScanResult> {
   let result: ScanResult = { kind: 'error', cause: 'nothing was scanned' };
-  const all = parts({ id, nonce: `${id}-${randomBytes(16).toString('hex')}` }, head, unit, options.limits);
+  const all = parts(nameOf(id), head, unit, options.limits);
   if ('kind' in all) return { kind: 'error', cause: all.reason };
   const reviewed = options.review?.(all) ?? all;
   if ('finding' in reviewed) return { kind: 'block', finding: reviewed.finding };

@@ -20,6 +20,8 @@ export interface Secrets {
   objection(head: RequestHead, unit: Unit): string | undefined;
   /** The request as a scanner may see it, and the secrets whose placeholder stands elsewhere than in its place. */
   neutralize(head: RequestHead, unit: Unit): Neutral;
+  /** One window of a body that is too large for the three around this; undefined if there are no secrets. */
+  readonly inWindow: ((bytes: Buffer) => WindowReview) | undefined;
   /** The parts that a scanner is to be given, once more: what was decoded on the way may hold what nothing showed before. */
   review<P extends ReviewedPart>(parts: readonly P[]): readonly P[] | { readonly finding: string };
   /** The head as it is sent: values in their places, the manifest's fields set. */
@@ -29,6 +31,11 @@ export interface Secrets {
   /** Takes new values; the ones before are still looked for. Names that are not known are left out. */
   renew(values: Readonly<Record<string, string>>): void;
 }
+
+/** A window of a body as a scanner may see it, or a value that stands in it. */
+export type WindowReview =
+  | { readonly kind: 'reviewed'; readonly bytes: Buffer; readonly elsewhere: readonly string[] }
+  | { readonly kind: 'block'; readonly finding: string };
 
 /** What is looked at of a part. */
 export interface ReviewedPart {
@@ -57,12 +64,12 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   function objection(head: RequestHead, unit: Unit): string | undefined {
     if (bound.length === 0) return undefined;
     const body = bytesOf(unit);
-    const read = readable(head, body);
+    const read = body && readable(head, body);
     const leaked =
       search.inHost(head.target.host.text) ??
       search.inRequest(Buffer.from(headText(head, unit), 'latin1')) ??
-      search.inRequest(body) ??
-      (read === body ? undefined : search.inRequest(read));
+      (body && search.inRequest(body)) ??
+      (read === body ? undefined : read && search.inRequest(read));
     if (leaked !== undefined) return leakOf(leaked);
     if (unit.message) return undefined; // who asks was judged with the head
     const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
@@ -73,9 +80,15 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
     if (bound.length === 0) return { head, unit, elsewhere: [] };
     const injected = headText(inject(head), unit);
     const sent = bytesOf(unit);
+    const inHead = neutrals.filter(({ pairs }) => pairs.some(([from]) => injected.includes(from.text)));
+    if (!sent)
+      return {
+        head: { ...head, path: plainText(head.path), fields: plainFields(head.fields) },
+        unit: { ...unit, trailers: plainFields(unit.trailers) },
+        elsewhere: inHead.map(({ name }) => name),
+      };
     const read = readable(head, sent);
     const inBody = neutrals.filter(({ pairs }) => pairs.some(([from]) => read.includes(from.bytes)));
-    const inHead = neutrals.filter(({ pairs }) => pairs.some(([from]) => injected.includes(from.text)));
     // A body that has none stays as it is sent, compressed or not.
     const body = inBody.length === 0 ? sent : plainBytes(read);
     const opened = inBody.length > 0 && read !== sent;
@@ -91,6 +104,14 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   const plainText = (text: string) => neutrals.reduce((left, { pairs }) => replaceText(left, pairs), text);
   const plainFields = (fields: readonly Field[]) =>
     fields.map(([name, value]): Field => [plainText(name), plainText(value)]);
+
+  function inWindow(bytes: Buffer): WindowReview {
+    const leaked = search.inRequest(bytes);
+    if (leaked !== undefined) return { kind: 'block', finding: leakOf(leaked) };
+    const found = neutrals.filter(({ pairs }) => pairs.some(([from]) => bytes.includes(from.bytes)));
+    const plain = neutrals.reduce((left, { pairs }) => replaceCut(left, pairs), plainBytes(bytes));
+    return { kind: 'reviewed', bytes: plain, elsewhere: found.map(({ name }) => name) };
+  }
 
   function review<P extends ReviewedPart>(parts: readonly P[]): readonly P[] | { readonly finding: string } {
     if (bound.length === 0) return parts;
@@ -131,6 +152,7 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   return {
     objection,
     neutralize,
+    inWindow: bound.length === 0 ? undefined : inWindow,
     review,
     inject,
     watch(client, cut) {
@@ -227,6 +249,26 @@ function replaceBytes(bytes: Buffer, pairs: readonly Pair[]): Buffer {
   return out;
 }
 
+/** The same for a spelling that the window's beginning or end cuts through: half a placeholder would look like a credential. */
+function replaceCut(bytes: Buffer, pairs: readonly Pair[]): Buffer {
+  let out = bytes;
+  const replace = (part: Buffer, at: number) => {
+    if (out === bytes) out = Buffer.from(bytes);
+    part.copy(out, at);
+  };
+  for (const [from, to] of pairs) {
+    for (let kept = Math.min(from.bytes.length - 1, bytes.length); kept >= LEAST_CUT; kept -= 1) {
+      const [head, tail] = [from.bytes.subarray(0, kept), from.bytes.subarray(-kept)];
+      if (out.subarray(-kept).equals(head)) replace(to.bytes.subarray(0, kept), out.length - kept);
+      if (out.subarray(0, kept).equals(tail)) replace(to.bytes.subarray(-kept), 0);
+    }
+  }
+  return out;
+}
+
+/** Bytes below which no scanner takes a piece of a placeholder for a credential. */
+const LEAST_CUT = 8;
+
 function searchFor(values: ReadonlyMap<string, readonly string[]>): Search {
   return new Search([...values].flatMap(([name, all]) => all.map((value) => [name, value] as const)));
 }
@@ -261,12 +303,9 @@ function headText({ path, fields }: RequestHead, { trailers }: Unit): string {
   return [path, ...fields.flat(), ...trailers.flat()].join('\n');
 }
 
-/** What there is to read of a unit. */
-function bytesOf(unit: Unit): Buffer {
-  if (unit.message) return unit.message.bytes;
-  const bytes = bytesInMemory(unit);
-  if (!bytes) throw new Error('the unit is not in memory');
-  return bytes;
+/** What there is to read of a unit; undefined if it is not in memory, and is read in windows. */
+function bytesOf(unit: Unit): Buffer | undefined {
+  return unit.message ? unit.message.bytes : bytesInMemory(unit);
 }
 
 /** A unit to be scanned in another's place: it is not held by anybody. */

@@ -17,6 +17,7 @@ export async function selfTest(scan: Scan): Promise<string | undefined> {
 async function tryOne(scan: Scan, { name, head, body, block }: Probe): Promise<string | undefined> {
   const result = await scan({ ...HEAD, ...head }, unitOf(body));
   if (result.kind === 'error') return `${name}: ${result.cause}`;
+  if (result.kind === 'refused') return `${name} was refused: ${result.reason}`;
   if (result.kind === 'allow') return block ? `${name} was let pass` : undefined;
   return block?.test(result.finding) ? undefined : `${name} was answered "${result.finding}"`;
 }

@@ -3,7 +3,7 @@
  * everything else is "could not tell", which is treated as no.
  */
 import { FINDING_CHARACTERS } from './limits.ts';
-import type { Field } from './message.ts';
+import type { Field, Refusal } from './message.ts';
 import { valuesOf } from './request.ts';
 import { isReceipt, NONCE_FIELD, RECEIPT_FIELD } from './receipt.ts';
 
@@ -16,8 +16,11 @@ export interface Reply {
 }
 
 export type ScanResult =
-  | { readonly kind: 'allow' }
+  /** `unscanned`: bytes that the manifest wants to pass unasked. `elsewhere`: placeholders that only the scan has come across. */
+  | { readonly kind: 'allow'; readonly unscanned?: number; readonly elsewhere?: readonly string[] }
   | { readonly kind: 'block'; readonly finding: string }
+  /** There is no form in which it could be scanned. */
+  | Refusal
   | { readonly kind: 'error'; readonly cause: string };
 
 /** `expected`: the receipt of exactly the part that was sent. */

@@ -1,21 +1,17 @@
 /** HTTP/1.1 towards the agent: a request and its response of node:http as a `Client`. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { type Arriving, emptyUnit, receiveBody } from '../body.ts';
-import type { Budget } from '../budget.ts';
-import { BODY_BYTES } from '../limits.ts';
+import { type Arriving, type Bodies, emptyUnit } from '../body.ts';
 import type { Client, Field, Received, Refusal, ResponseHead, Target } from '../message.ts';
 import { readHead, type Tunnel, valuesOf } from '../request.ts';
 
 export interface H1Options {
   readonly tunnel: Tunnel | undefined;
-  readonly budget: Budget;
+  readonly bodies: Bodies;
   /** The agent waits for 100 before it sends the body. */
   readonly waits: boolean;
   /** Aborted, with a `Refusal` as its reason, when what comes on the connection can no longer be read. */
   readonly malformed: AbortSignal;
-  /** Bytes of one body. */
-  readonly bodyBytes?: number;
   /** Why a request to this target is not accepted at all, if so. */
   readonly refuse?: (target: Target) => Refusal | undefined;
 }
@@ -26,7 +22,6 @@ export function makeClient(request: IncomingMessage, response: ServerResponse, o
   const { head, refusal: ambiguity } = readHead({ method, url, version, fields }, options.tunnel);
   const refusal = ambiguity ?? options.refuse?.(head.target);
   const gone = new AbortController();
-  const bodyBytes = options.bodyBytes ?? BODY_BYTES;
   const announced = Number(valuesOf(fields, 'content-length')[0] ?? 0);
   const framed = announced > 0 || valuesOf(fields, 'transfer-encoding').length > 0;
   let unread = framed;
@@ -45,7 +40,7 @@ export function makeClient(request: IncomingMessage, response: ServerResponse, o
       yield emptyUnit();
       return;
     }
-    const body = receiveBody({ budget: options.budget, bodyBytes, announced });
+    const body = options.bodies.receive(head.target, announced);
     if ('kind' in body) {
       yield body;
       return;

@@ -1,0 +1,117 @@
+/**
+ * What a scanner looks at of a body that is too large for one look: windows that overlap by more than anything that is looked for.
+ * First of the bytes as they are sent, then of each text that a coding hides in them, declared or not.
+ */
+import { type Bytes, codingOf, Expanded, lookOf, MAGIC_BYTES, NotCompressed, opened } from './decode/stream.ts';
+import { MAX_CODINGS } from './decode/inflate.ts';
+import { EXPANDED_BYTES, EXPANDED_RATIO, WINDOW_OVERLAP } from './limits.ts';
+import type { Refusal, Unit } from './message.ts';
+
+export interface Window {
+  readonly kind: 'window';
+  readonly bytes: Buffer;
+}
+
+export interface WindowOptions {
+  /** Bytes of one window, more than `overlap`. */
+  readonly size: number;
+  /** Bytes that two windows share. */
+  readonly overlap?: number;
+  /** Values of the field Content-Encoding. */
+  readonly encodings: readonly string[];
+}
+
+/** Ends with the first thing that cannot be scanned. Rejects if the body cannot be read. */
+export async function* windowsOf(
+  unit: Pick<Unit, 'size' | 'chunks'>,
+  { size, overlap = WINDOW_OVERLAP, encodings }: WindowOptions,
+): AsyncGenerator<Window | Refusal> {
+  const most = Math.min(EXPANDED_BYTES, unit.size * EXPANDED_RATIO);
+  let layer = (): Bytes => piecesOf(unit);
+  yield* cut(layer(), size, overlap);
+  try {
+    const codings = declared(encodings);
+    if (codings.length > MAX_CODINGS) return yield unreadable('is wrapped in too many Content-Encodings');
+    for (const name of codings.toReversed()) {
+      const coded = layer;
+      const coding = codingOf(name, await beginningOf(coded()));
+      if (coding === undefined) return yield unreadable('uses an unknown Content-Encoding');
+      layer = () => opened(coded(), coding, 'whole', most);
+    }
+    if (codings.length > 0) yield* cut(layer(), size, overlap);
+  } catch (error) {
+    if (error instanceof NotCompressed) return yield unreadable('does not decode as its Content-Encoding says');
+    if (error instanceof Expanded) return yield TOO_MUCH;
+    throw error;
+  }
+  for (let depth = 0; depth < MAX_CODINGS; depth += 1) {
+    const coded = layer;
+    const coding = lookOf(await beginningOf(coded()));
+    if (coding === undefined) return;
+    layer = () => untilItBreaks(opened(coded(), coding, 'any', most));
+    try {
+      yield* cut(layer(), size, overlap);
+    } catch (error) {
+      if (error instanceof Expanded) return yield TOO_MUCH;
+      throw error;
+    }
+  }
+}
+
+/** The names in Content-Encoding, in order (RFC 9110 section 8.4). */
+function declared(encodings: readonly string[]): string[] {
+  return encodings
+    .join(',')
+    .split(',')
+    .map((coding) => coding.trim().toLowerCase())
+    .filter((coding) => coding !== '' && coding !== 'identity');
+}
+
+/** At least one window, which may be empty. */
+async function* cut(source: Bytes, size: number, overlap: number): AsyncGenerator<Window> {
+  let window = Buffer.allocUnsafeSlow(size);
+  let filled = 0;
+  for await (const piece of source) {
+    for (let at = 0; at < piece.length; ) {
+      if (filled === size) {
+        const next = Buffer.allocUnsafeSlow(size); // the one before is still being scanned
+        window.copy(next, 0, size - overlap);
+        yield { kind: 'window', bytes: window };
+        window = next;
+        filled = overlap;
+      }
+      const copied = piece.copy(window, filled, at);
+      at += copied;
+      filled += copied;
+    }
+  }
+  yield { kind: 'window', bytes: window.subarray(0, filled) };
+}
+
+async function* piecesOf(unit: Pick<Unit, 'chunks'>): AsyncGenerator<Buffer> {
+  yield* unit.chunks();
+}
+
+/** What only looks compressed stops being read where it does not decode; all of it was looked at as it is. */
+async function* untilItBreaks(source: Bytes): AsyncGenerator<Buffer> {
+  try {
+    yield* source;
+  } catch (error) {
+    if (!(error instanceof NotCompressed)) throw error;
+  }
+}
+
+async function beginningOf(source: Bytes): Promise<Buffer> {
+  let beginning: Buffer = Buffer.alloc(0);
+  for await (const piece of source) {
+    beginning = Buffer.concat([beginning, piece.subarray(0, MAGIC_BYTES)]);
+    if (beginning.length >= MAGIC_BYTES) break;
+  }
+  return beginning.subarray(0, MAGIC_BYTES);
+}
+
+function unreadable(why: string): Refusal {
+  return { kind: 'refused', status: 400, reason: `the body ${why}; it cannot be scanned for secrets` };
+}
+
+const TOO_MUCH: Refusal = { kind: 'refused', status: 413, reason: 'the body decompresses to more than can be scanned' };

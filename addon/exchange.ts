@@ -106,7 +106,8 @@ async function release(
     await progress.leg.send(undefined, held);
     return { kind: 'sent', last: held.last };
   }
-  steps.journal.admit({ id, method: head.method, target: head.target }, head.path, held.size, neutral.elsewhere);
+  const admission = { path: head.path, bytes: held.size, elsewhere: neutral.elsewhere, masked: verdict.masked ?? [] };
+  steps.journal.admit({ id, method: head.method, target: head.target }, admission);
   progress.admitted = true;
   progress.leg = await steps.upstream.open(head, client.gone);
   await progress.leg.send(steps.secrets.inject(head), held);

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type { JournalLine, Outcome, Repeated } from '../contracts/exchange.ts';
+import type { Masked } from '../contracts/mask.ts';
 import { JOURNAL_BYTES, PATH_CHARACTERS, REFUSAL_KINDS, REFUSALS_COUNTED_MS, REFUSALS_LISTED } from './limits.ts';
 import type { RequestHead, Target } from './message.ts';
 
@@ -22,12 +23,20 @@ export interface Ending {
   readonly admitted: boolean;
 }
 
+/** What is recorded of a request that may go out. */
+export interface Admission {
+  readonly path: string;
+  /** Bytes of its body. */
+  readonly bytes: number;
+  /** Secrets whose placeholder stands in it outside its place. */
+  readonly elsewhere: readonly string[];
+  /** What the scanner was not shown of it. */
+  readonly masked: readonly Masked[];
+}
+
 export interface Journal {
-  /**
-   * Throws if the line could not be written; then nothing may be sent. `elsewhere`: secrets whose placeholder stands in the request
-   * outside its place.
-   */
-  admit(subject: Subject, path: string, bodyBytes: number, elsewhere?: readonly string[]): void;
+  /** Throws if the line could not be written; then nothing may be sent. */
+  admit(subject: Subject, admission: Admission): void;
   close(subject: Subject, ending: Ending): void;
   /** Writes the counts that are still open. */
   flush(): void;
@@ -94,13 +103,14 @@ export function openJournal(options: JournalOptions): Journal {
 
   const timer = setInterval(() => quietly(flush), REFUSALS_COUNTED_MS).unref();
   return {
-    admit(subject, path, bodyBytes, elsewhere = []) {
+    admit(subject, { path, bytes, elsewhere, masked }) {
       append({
         event: 'admitted',
         ...subjectLine(subject),
         path: recordedPath(path),
-        body_bytes: bodyBytes,
+        body_bytes: bytes,
         ...(elsewhere.length > 0 ? { placeholders: [...elsewhere] } : {}),
+        ...(masked.length > 0 ? { masked: masked.map(({ mask, bytes: hidden }) => ({ mask, bytes: hidden })) } : {}),
       });
     },
     close(subject, { outcome, sent, received, durationMs, admitted }) {

@@ -87,6 +87,9 @@ export const EXTRACT_SPARE = 256 * KiB;
 /** Bytes that two parts of one extract share; longer than anything that is looked for. */
 export const EXTRACT_OVERLAP = 4 * KiB;
 
+/** Characters of the shortest base64 that a mask covers; in less of it, no rule finds a key by chance. */
+export const LEAST_MASKED = 64;
+
 /** Milliseconds of one DNS query, and how often it is tried. */
 export const RESOLVE_MS = 3_000;
 export const RESOLVE_TRIES = 2;

@@ -5,16 +5,17 @@
  */
 import type { Host } from '../contracts/host.ts';
 import { bytesInMemory } from './body.ts';
+import type { Masked } from '../contracts/mask.ts';
 import { decodeContent } from './decode/inflate.ts';
-import { readJson } from './decode/json.ts';
 import { decodedLayers } from './decode/layers.ts';
-import { readEnvelope } from './decode/multipart.ts';
-import { readPairs } from './decode/pairs.ts';
 import { Work } from './decode/work.ts';
 import { EXTRACT_FIELD_BYTES, EXTRACT_OVERLAP, EXTRACT_SPARE } from './limits.ts';
-import type { Field, Message, RequestHead, Unit } from './message.ts';
+import { countMasked, type Masks, NO_MASKS } from './masks.ts';
+import type { Field, Message, Refusal, RequestHead, Unit } from './message.ts';
+import { NOTHING, PLAIN_TEXT, readBody, readPacked, refused } from './reading.ts';
 import { type ScannedPart, sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
+import { secretsIn } from './scanner/detect.ts';
 
 /** One part as it is sent. */
 export interface ScanPart extends ScannedPart {
@@ -30,13 +31,25 @@ export interface ScannerLimits {
   readonly reads: 'all' | 'plain';
   /** Bytes of one part's body, and so of a request's. */
   readonly bodyBytes: number;
+  /** What it is not shown; everything is if there are none. */
+  readonly masks?: Masks;
 }
 
-/** The unit cannot be put in a form in which it could be scanned, so it must not be sent. */
-export interface Unscannable {
-  readonly kind: 'unscannable';
-  readonly reason: string;
+/** A unit in the form in which it is scanned. */
+export interface Prepared {
+  readonly kind: 'prepared';
+  readonly parts: readonly ScanPart[];
+  /** What is in none of the parts as it stands, and was searched here. */
+  readonly masked: readonly Masked[];
+  /** Bytes of the parts that are no part of the unit itself: they are held until all are scanned. */
+  readonly copied: number;
 }
+
+/**
+ * What making the parts came to. A refusal: there is no form in which the unit could be scanned. A block: a secret stands in what is
+ * masked.
+ */
+export type Preparation = Prepared | Refusal | { readonly kind: 'block'; readonly finding: string };
 
 /** What all parts of one scan carry. */
 export interface ScanName {
@@ -49,16 +62,11 @@ export interface ScanName {
 /** The field of part 0 that holds the extract of the request's head. */
 export const EXTRACT_FIELD = 'X-Scan-Extract';
 
-export function parts(
-  { id, nonce }: ScanName,
-  head: RequestHead,
-  unit: Unit,
-  limits: ScannerLimits,
-): readonly ScanPart[] | Unscannable {
+export function parts({ id, nonce }: ScanName, head: RequestHead, unit: Unit, limits: ScannerLimits): Preparation {
   const { read, body: sent } = unit.message
     ? { read: messageHead(head, unit.message), body: unit.message.bytes }
     : { read: head, body: bytesInMemory(unit) };
-  if (!sent) return { kind: 'unscannable', reason: 'the body is not in memory' };
+  if (!sent) return refused(413, 'the body is too large to be read as one');
   const form = limits.reads === 'all' ? asItIs(read, unit, sent) : inPlain(read, unit, sent, limits);
   if ('kind' in form) return form;
   const host = scanHost(head.target.host);
@@ -84,7 +92,12 @@ export function parts(
     fields: [['Content-Type', PLAIN_TEXT], named] as const,
     body,
   }));
-  return [first, ...further].map((part) => ({ ...part, bodySha256: sha256(part.body) }));
+  return {
+    kind: 'prepared',
+    parts: [first, ...further].map((part) => ({ ...part, bodySha256: sha256(part.body) })),
+    masked: form.masked,
+    copied: (form.body === sent ? 0 : form.body.length) + form.extract.length,
+  };
 }
 
 /**
@@ -108,79 +121,52 @@ interface Form {
   readonly body: Buffer;
   /** Empty: a reader of the rest sees everything. */
   readonly extract: Buffer;
+  readonly masked: readonly Masked[];
 }
 
 /** Trailers stand among the fields: the call itself has none. */
 function asItIs(head: RequestHead, unit: Unit, body: Buffer): Form {
   const trailers = unit.trailers.map(([name, value]): Field => [EXTRACT_FIELD, `${name} ${value}`]);
-  return { fields: [...head.fields, ...trailers], body, extract: NOTHING };
+  return { fields: [...head.fields, ...trailers], body, extract: NOTHING, masked: [] };
 }
 
-function inPlain(head: RequestHead, unit: Unit, sent: Buffer, { bodyBytes }: ScannerLimits): Form | Unscannable {
+function inPlain(
+  head: RequestHead,
+  unit: Unit,
+  sent: Buffer,
+  { bodyBytes, masks = NO_MASKS }: ScannerLimits,
+): Form | Exclude<Preparation, Prepared> {
   const content = decodeContent(sent, valuesOf(head.fields, 'content-encoding'), new Work(bodyBytes));
-  if (content.kind === 'unscannable') return { ...content, reason: `the body ${content.reason}` };
-  const { body } = content;
-  if (body.length > bodyBytes)
-    return { kind: 'unscannable', reason: `the body is larger than the scanner's ${bodyBytes} bytes` };
+  if (content.kind === 'unscannable') return refused(content.why === 'size' ? 413 : 400, `the body ${content.reason}`);
+  if (content.body.length > bodyBytes) return refused(413, `the body is larger than the scanner's ${bodyBytes} bytes`);
 
   const [declared] = valuesOf(head.fields, 'content-type');
-  const reading = readBody(body, declared);
-  const most = 2 * body.length + EXTRACT_SPARE;
-  const layers = decodedLayers(reading.text, new Work(bodyBytes), most);
+  // What one message of a stream hides, no line of the journal would say.
+  const here = unit.message ? NO_MASKS(head.target.host) : masks(head.target.host);
+  const reading = readBody(content.body, declared, here);
+  const packed = readPacked(content.body, declared, new Work(bodyBytes), here);
+  if ('kind' in packed) return packed;
+  const runs = [...reading.runs, ...packed.runs];
+  const hidden = Buffer.concat(runs.flatMap(({ bytes }) => [bytes, BETWEEN_RUNS]));
+  const names = secretsIn(hidden);
+  if (names.length > 0) return { kind: 'block', finding: `blocked: request body contains secret: ${names.join(', ')}` };
+
+  const most = 2 * (content.body.length + packed.text.length) + EXTRACT_SPARE;
+  const encoded =
+    hidden.length + packed.text.length > 0
+      ? Buffer.concat([reading.text, BETWEEN_RUNS, packed.text, BETWEEN_RUNS, hidden])
+      : reading.text;
+  const layers = decodedLayers(encoded, new Work(bodyBytes), most);
   const inHead = headExtract(head, unit.trailers, most);
-  if (!layers || !inHead) return TOO_MUCH;
+  if (!layers || !inHead) return refused(413, 'the request decodes to more than can be scanned');
   const inField = inHead.length <= EXTRACT_FIELD_BYTES;
-  const extract = joined([...reading.unseen, ...layers, inField ? NOTHING : inHead]);
+  const extract = joined([...reading.unseen, packed.text, ...layers, inField ? NOTHING : inHead]);
 
   const kept = head.fields.filter(([name]) => !REWRITTEN.has(name.toLowerCase()));
   const type = reading.type === undefined ? [] : [['Content-Type', reading.type] as const];
   const trimmed = inHead.toString('latin1').replaceAll(/^[\t ]+|[\t ]+$/g, ''); // as every reader of a field does
   const inFields = inField ? [[EXTRACT_FIELD, trimmed] as const] : [];
-  return { fields: [...kept, ...type, ...inFields], body, extract };
-}
-
-/** How the scanner reads the body under `type`. */
-interface Reading {
-  readonly type: string | undefined;
-  /** What it reads, as text: whatever is encoded in it is looked for here. */
-  readonly text: Buffer;
-  /** What it does not read at all. */
-  readonly unseen: readonly Buffer[];
-}
-
-/** A body that a strict reader of its type could refuse, or read in another way than we do, is plain text to the scanner. */
-function readBody(body: Buffer, declared: string | undefined): Reading {
-  const plain: Reading = { type: PLAIN_TEXT, text: body, unseen: [] };
-  if (body.length === 0) return { ...plain, type: undefined };
-  const type = declared === undefined ? undefined : readType(declared);
-  if (type === undefined) return plain;
-  if (type.essence === 'application/json' || type.essence.endsWith('+json')) {
-    const json = readJson(body);
-    if (!json) return plain;
-    const numbers = Buffer.from(json.numbers, 'latin1');
-    return {
-      type: 'application/json',
-      text: json.strings,
-      unseen: json.isPlain ? [numbers] : [numbers, json.strings],
-    };
-  }
-  if (type.essence === 'application/x-www-form-urlencoded') {
-    const pairs = readPairs(body);
-    return pairs ? { type: type.essence, text: pairs, unseen: [] } : plain;
-  }
-  if (type.essence === 'multipart/form-data') {
-    const envelope = type.boundary === undefined ? undefined : readEnvelope(body, type.boundary);
-    return envelope ? { type: declared, text: body, unseen: [envelope] } : plain;
-  }
-  return plain;
-}
-
-/** Undefined: not a media type with well-formed parameters. */
-function readType(declared: string): { essence: string; boundary: string | undefined } | undefined {
-  const found = TYPE.exec(declared);
-  if (!found) return undefined;
-  const boundary = /;\s*boundary=(?:"([^"]+)"|([^\s;"]+))\s*$/i.exec(declared);
-  return { essence: (found[1] ?? '').toLowerCase(), boundary: boundary?.[1] ?? boundary?.[2] };
+  return { fields: [...kept, ...type, ...inFields], body: reading.body, extract, masked: countMasked(runs) };
 }
 
 /**
@@ -233,16 +219,9 @@ function latin1(text: string): Buffer {
   return Buffer.from(text, 'latin1');
 }
 
-const NOTHING = Buffer.alloc(0);
 const ONE_SPACE = Buffer.from(' ');
 const TAB = 0x09;
-const PLAIN_TEXT = 'text/plain';
 /** Fields that the copy has anew, or not at all. */
 const REWRITTEN = new Set(['content-type', 'content-encoding']);
-const TOO_MUCH: Unscannable = { kind: 'unscannable', reason: 'the request decodes to more than can be scanned' };
-
-/** `type/subtype` and parameters (RFC 9110 section 8.3.1). */
-const TYPE = (() => {
-  const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
-  return new RegExp(`^(${token}/${token})(?:\\s*;\\s*${token}=(?:${token}|"[^"\\\\]*"))*\\s*$`);
-})();
+/** Of no alphabet, and no line end: base64 does not go on behind it. */
+const BETWEEN_RUNS = Buffer.from('\f');

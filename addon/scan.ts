@@ -3,6 +3,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Budget } from './budget.ts';
 import { type Line, openLine, type Reach } from './call.ts';
 import { type Lane, makeLane } from './lane.ts';
 import {
@@ -38,6 +39,8 @@ export interface ScannerOptions {
   readonly reach: Reach;
   readonly limits: ScannerLimits;
   readonly key: Buffer;
+  /** What the parts are kept in while they are scanned. */
+  readonly budget: Budget;
   /** Look at what goes out: known values never do. */
   readonly review?: Secrets['review'];
   readonly inWindow?: Secrets['inWindow'];
@@ -53,11 +56,10 @@ export interface ScannerOptions {
 
 export function connectScanner(options: ScannerOptions): Scanner {
   const { reach, connections = SCAN_CONNECTIONS, queue = SCAN_QUEUE } = options;
-  const line = openLine(reach, connections, reach.kind === 'tcp' ? () => trusted.forget() : undefined);
+  const line = openLine(reach, connections, () => trusted.forget());
   const lane = makeLane(connections, queue);
-  const windowed = makeLane(WINDOWED_AT_ONCE, queue);
-  const scan: Scanner['scan'] = (...request) => scanUnit(line, lane, windowed, options, ...request);
-  if (reach.kind === 'socket') return { scan, ready: async () => undefined, close: () => line.close() };
+  const means = { line, lane, windowed: makeLane(WINDOWED_AT_ONCE, queue), options };
+  const scan: Scanner['scan'] = (...request) => scanUnit(means, request);
   const trusted = makeTrust(() => selfTest((head, unit) => scan(randomBytes(8).toString('hex'), head, unit, NEVER)));
   return {
     async scan(...request) {
@@ -76,32 +78,52 @@ export function connectScanner(options: ScannerOptions): Scanner {
   };
 }
 
+/** What every scan works with. */
+interface Means {
+  readonly line: Line;
+  readonly lane: Lane;
+  /** Where large bodies wait for their turn. */
+  readonly windowed: Lane;
+  readonly options: ScannerOptions;
+}
+
+type Request = Parameters<Scanner['scan']>;
+
 /** As one, in windows, or its head alone. */
-function scanUnit(
-  line: Line,
-  lane: Lane,
-  windowed: Lane,
-  options: ScannerOptions,
-  ...request: Parameters<Scanner['scan']>
-): Promise<ScanResult> {
+function scanUnit(means: Means, request: Request): Promise<ScanResult> {
   const [, head, unit] = request;
-  if (unit.message) return scanWhole(line, lane, options, ...request);
-  const over = options.unscannedOver?.(head.target) ?? Number.POSITIVE_INFINITY;
-  const whole = Math.min(WHOLE_BYTES, options.limits.bodyBytes);
-  if (unit.size <= Math.min(whole, over)) return scanWhole(line, lane, options, ...request);
-  return scanLarge(line, lane, windowed, options, unit.size > over ? 'body' : 'nothing', ...request);
+  const { limits, unscannedOver } = means.options;
+  if (unit.message) return scanWhole(means, request);
+  const over = unscannedOver?.(head.target) ?? Number.POSITIVE_INFINITY;
+  if (unit.size > over) return scanLarge(means, request, 'body');
+  return unit.size > Math.min(WHOLE_BYTES, limits.bodyBytes)
+    ? scanLarge(means, request, 'nothing')
+    : scanWhole(means, request);
+}
+
+/** Every part must be proven. A block says more than an error, so it is what is told of the two. */
+async function scanWhole(means: Means, [id, head, unit, gone]: Request): Promise<ScanResult> {
+  const { review, budget, limits } = means.options;
+  const prepared = parts(nameOf(id), head, unit, limits);
+  if (prepared.kind !== 'prepared') return prepared;
+  const reviewed = review?.(prepared.parts) ?? prepared.parts;
+  if ('finding' in reviewed) return { kind: 'block', finding: reviewed.finding };
+  if (!budget.take(prepared.copied)) return FULL;
+  try {
+    const no = await scanParts(reviewed, (part) => scanPart(means, part, gone));
+    return no ?? { kind: 'allow', ...(prepared.masked.length > 0 ? { masked: prepared.masked } : {}) };
+  } finally {
+    budget.give(prepared.copied);
+  }
 }
 
 async function scanLarge(
-  line: Line,
-  lane: Lane,
-  windowed: Lane,
-  options: ScannerOptions,
+  means: Means,
+  [id, head, unit, gone]: Request,
   leave: 'nothing' | 'body',
-  ...[id, head, unit, gone]: Parameters<Scanner['scan']>
 ): Promise<ScanResult> {
-  const { limits, windowBytes = WINDOW_BYTES, inWindow } = options;
-  const slot = await windowed.enter(gone); // whoever waits holds no memory
+  const { limits, windowBytes = WINDOW_BYTES, inWindow, review } = means.options;
+  const slot = await means.windowed.enter(gone); // whoever waits holds no memory
   if (slot === 'full') return { kind: 'error', cause: 'too many large bodies are waiting' };
   if (slot === 'gone') return { kind: 'error', cause: 'the agent left before the scan' };
   try {
@@ -112,9 +134,9 @@ async function scanLarge(
       review: inWindow,
       leave,
       ask: async (part, seen) => {
-        const reviewed = seen === 'seen' ? [part] : (options.review?.([part]) ?? [part]);
+        const reviewed = seen === 'seen' ? [part] : (review?.([part]) ?? [part]);
         if ('finding' in reviewed) return { kind: 'block', finding: reviewed.finding };
-        return await scanPart(line, lane, options, reviewed[0] ?? part, gone);
+        return await scanPart(means, reviewed[0] ?? part, gone);
       },
     });
   } finally {
@@ -126,35 +148,22 @@ function nameOf(id: string): ScanName {
   return { id, nonce: `${id}-${randomBytes(16).toString('hex')}` };
 }
 
-/** Every part must be proven. A block says more than an error, so it is what is told of the two. */
-async function scanWhole(
-  line: Line,
-  lane: Lane,
-  options: ScannerOptions,
-  ...[id, head, unit, gone]: Parameters<Scanner['scan']>
-): Promise<ScanResult> {
-  let result: ScanResult = { kind: 'error', cause: 'nothing was scanned' };
-  const all = parts(nameOf(id), head, unit, options.limits);
-  if ('kind' in all) return { kind: 'error', cause: all.reason };
-  const reviewed = options.review?.(all) ?? all;
-  if ('finding' in reviewed) return { kind: 'block', finding: reviewed.finding };
+/** Undefined: every one of them is proven. */
+async function scanParts(
+  reviewed: readonly ScanPart[],
+  scan: (part: ScanPart) => Promise<ScanResult>,
+): Promise<ScanResult | undefined> {
   for (let at = 0; at < reviewed.length; at += SCAN_PARTS_AT_ONCE) {
     const some = reviewed.slice(at, at + SCAN_PARTS_AT_ONCE);
-    const results = await Promise.all(some.map((part) => scanPart(line, lane, options, part, gone)));
+    const results = await Promise.all(some.map(scan));
     const no = results.find(({ kind }) => kind === 'block') ?? results.find(({ kind }) => kind !== 'allow');
     if (no) return no;
-    result = { kind: 'allow' };
   }
-  return result;
+  return reviewed.length > 0 ? undefined : { kind: 'error', cause: 'nothing was scanned' };
 }
 
-async function scanPart(
-  line: Line,
-  lane: Lane,
-  { reach, key, deadline = scanDeadline }: ScannerOptions,
-  plain: ScanPart,
-  gone: AbortSignal,
-): Promise<ScanResult> {
+async function scanPart({ line, lane, options }: Means, plain: ScanPart, gone: AbortSignal): Promise<ScanResult> {
+  const { reach, key, deadline = scanDeadline } = options;
   const part = reach.kind === 'tcp' ? present(plain) : plain;
   const slot = await lane.enter(gone);
   if (slot === 'full') return { kind: 'error', cause: 'too many scans are waiting' };
@@ -192,6 +201,7 @@ function makeTrust(test: () => Promise<string | undefined>): { check(): Promise<
   };
 }
 
+const FULL: ScanResult = { kind: 'refused', status: 503, reason: 'too many request bodies are held' };
 const NEVER = new AbortController().signal;
 
 /** Milliseconds. */

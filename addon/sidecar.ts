@@ -13,6 +13,7 @@ import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
 import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
+import { makeMasks } from './masks.ts';
 import type { Refusal, Target } from './message.ts';
 import { decide, isTunnelPort } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
@@ -29,7 +30,7 @@ export interface Sidecar {
   readonly port: number;
   /** Where a network scanner's requests end. */
   readonly sinkPort: number | undefined;
-  /** Waits for a network scanner, and tests it. @returns what is wrong with it, if so */
+  /** Waits for the scanner, and tests it. @returns what is wrong with it, if so */
   scannerReady(): Promise<string | undefined>;
   /** A line of the launcher has come. */
   beat(): void;
@@ -61,9 +62,11 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const network = config.scanner.kind === 'pipelock' ? config.scanner : undefined;
   const sink = network && (await openSink(sinkOptions(network, key)));
   const secrets = holdSecrets(config.secrets);
+  const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
   const scanner = connectScanner({
     ...reachOf(config.scanner),
     key,
+    budget,
     review: (all) => secrets.review(all),
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
@@ -86,7 +89,6 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     }),
   );
   const exchanges = new Set<Promise<void>>();
-  const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
   const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });
 
   const steps: Steps = {
@@ -180,10 +182,10 @@ function reachOf(
 ): Pick<ScannerOptions, 'reach' | 'limits' | 'connections' | 'queue'> {
   if (scanner.kind === 'embedded')
     return { reach: { kind: 'socket', path: scanner.socket }, limits: { reads: 'all', bodyBytes: BODY_BYTES } };
-  const { address, port, body_bytes: bodyBytes } = scanner;
+  const { address, port, body_bytes: bodyBytes, masks } = scanner;
   return {
     reach: { kind: 'tcp', address, port },
-    limits: { reads: 'plain', bodyBytes },
+    limits: { reads: 'plain', bodyBytes, masks: makeMasks(masks) },
     connections: availableParallelism(),
     queue: NETWORK_SCAN_QUEUE,
   };

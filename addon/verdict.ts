@@ -2,6 +2,7 @@
  * What one reply of the scanner means. Only the receipt is an allow, only the scanner's own fingerprint is a block, and
  * everything else is "could not tell", which is treated as no.
  */
+import type { Masked } from '../contracts/mask.ts';
 import { FINDING_CHARACTERS } from './limits.ts';
 import type { Field, Refusal } from './message.ts';
 import { valuesOf } from './request.ts';
@@ -16,8 +17,15 @@ export interface Reply {
 }
 
 export type ScanResult =
-  /** `unscanned`: bytes that the manifest wants to pass unasked. `elsewhere`: placeholders that only the scan has come across. */
-  | { readonly kind: 'allow'; readonly unscanned?: number; readonly elsewhere?: readonly string[] }
+  | {
+      readonly kind: 'allow';
+      /** What the scanner was not shown. */
+      readonly masked?: readonly Masked[];
+      /** Bytes that a manifest lets pass unasked. */
+      readonly unscanned?: number;
+      /** Secrets whose placeholder only the scan has come across. */
+      readonly elsewhere?: readonly string[];
+    }
   | { readonly kind: 'block'; readonly finding: string }
   /** There is no form in which it could be scanned. */
   | Refusal
@@ -34,13 +42,17 @@ export function verdictOf(reply: Reply, expected: string): ScanResult {
     return { kind: 'allow' };
   }
   if (isKillSwitch(reply)) return { kind: 'block', finding: 'blocked: kill switch active' };
-  if (reply.status !== 403 && reply.status !== 429) return error(`the scanner answered ${reply.status}`);
+  if (!NOES.includes(reply.status)) return error(`the scanner answered ${reply.status}`);
   // The sink writes these: what carries one has passed the scanner, and is no answer of its own.
   if ([RECEIPT_FIELD, NONCE_FIELD].some((name) => valuesOf(reply.fields, name).length > 0))
     return error(`the scanner answered ${reply.status} from behind it`);
   const plain = /^text\/plain\s*(;|$)/i.test(valuesOf(reply.fields, 'content-type')[0] ?? '');
   const reason = valuesOf(reply.fields, 'x-pipelock-block-reason')[0];
   const line = sanitise(reply.body.toString('utf8'));
+  if (reply.status === 400 || reply.status === 413)
+    return plain && line.startsWith(REFUSED)
+      ? { kind: 'refused', status: reply.status, reason: line.slice(REFUSED.length) }
+      : error(`the scanner answered ${reply.status}`);
   if (ERRORS.some((prefix) => line.startsWith(prefix))) return error(`the scanner could not scan: ${line}`);
   if (plain && BLOCKS.some((prefix) => line.startsWith(prefix))) return { kind: 'block', finding: line };
   if (reason !== undefined) return { kind: 'block', finding: line || `blocked: ${sanitise(reason)}` };
@@ -68,6 +80,11 @@ export function sanitise(text: string): string {
     .slice(0, FINDING_CHARACTERS)
     .trimEnd();
 }
+
+/** Statuses by which a scanner says no: to what it found, or to what it cannot read. */
+const NOES = [400, 403, 413, 429];
+/** How the embedded scanner begins when a request cannot be read. */
+const REFUSED = 'refused: ';
 
 /** How a block begins, in the scanners that speak this contract. */
 const BLOCKS = ['blocked: ', 'blocked by request policy: ', 'airlock: ', 'session anomaly: '];

@@ -29,9 +29,9 @@ export interface WindowedScan {
 /** While one window is being scanned, the next is made. Never rejects. */
 export async function scanWindowed(head: RequestHead, unit: Unit, scan: WindowedScan): Promise<ScanResult> {
   const first = parts(scan.name, head, { ...unit, size: 0, chunks: () => [NOTHING] }, scan.limits);
-  if ('kind' in first) return { kind: 'error', cause: first.reason };
+  if (first.kind !== 'prepared') return first;
   let index = 0;
-  for (const part of first) {
+  for (const part of first.parts) {
     const result = await scan.ask({ ...part, index, count: '*' }, 'unseen');
     if (result.kind !== 'allow') return result;
     index += 1;

@@ -5,7 +5,7 @@
  */
 import { resolve } from 'node:path';
 import { detect } from '../addon/scanner/detect.ts';
-import { lineOf } from '../addon/scanner/answer.ts';
+import { answerOf } from '../addon/scanner/answer.ts';
 import {
   type CorpusCase,
   DECIDED_OTHERWISE,
@@ -40,7 +40,7 @@ function report(type: string, cases: readonly CorpusCase[]): void {
   for (const { one, findings } of judged) {
     const right = findings.length > 0 === (one.expected_verdict === 'block');
     console.log(
-      `  ${right ? 'ok  ' : 'MISS'} ${one.id}  ${findings.length > 0 ? lineOf(findings) : right ? 'allowed' : `allowed: ${DECIDED_OTHERWISE[one.id] ?? 'not known'}`}`,
+      `  ${right ? 'ok  ' : 'MISS'} ${one.id}  ${findings.length > 0 ? answerOf(findings).line : right ? 'allowed' : `allowed: ${DECIDED_OTHERWISE[one.id] ?? 'not known'}`}`,
     );
   }
 }

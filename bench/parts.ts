@@ -50,7 +50,7 @@ function measure(name: string, body: Buffer): void {
       { reads: 'plain', bodyBytes: 8 * 1024 * 1024 },
     );
     if (run >= WARM) times.push(performance.now() - started);
-    said = 'kind' in all ? all.reason : all.map((part) => part.body.length).join(' + ');
+    said = all.kind === 'prepared' ? all.parts.map((part) => part.body.length).join(' + ') : all.kind;
   }
   times.sort((a, b) => a - b);
   console.log(`${(times[COUNTED / 2] ?? 0).toFixed(3).padStart(9)} ms  ${name} (${body.length} bytes): ${said}`);

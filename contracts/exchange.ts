@@ -1,5 +1,6 @@
 /** What can become of a request, and the journal lines that record it. */
 import { z } from 'zod';
+import { maskedSchema } from './mask.ts';
 
 /** Everything that can become of a request. */
 export const outcomeSchema = z.discriminatedUnion('kind', [
@@ -36,6 +37,8 @@ export const admittedSchema = z.object({
   body_bytes: z.number().int(),
   /** Names of secrets whose placeholder stood in the request outside its place: worthless there, so it was let through. */
   placeholders: z.array(z.string()).optional(),
+  /** What the scanner was not shown, by the mask that covers it. It was searched by the sidecar itself. */
+  masked: z.array(maskedSchema).optional(),
 });
 
 /** Written exactly once for every request, whatever became of it. */

@@ -1,6 +1,7 @@
 /** What the user writes. One schema; defaults are filled in by it, files and folders are checked by `src/manifest.ts`. */
 import { z } from 'zod';
 import { parseCidr } from './cidr.ts';
+import { masksWishSchema, rulesOf } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
 import { parseRule } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
@@ -86,10 +87,12 @@ const manifest = z.strictObject({
       image: z.string().min(1).optional(),
       /** The release line of that image, where its tag does not say it. */
       version: z.enum(PIPELOCK_VERSIONS).optional(),
+      /** What pipelock is not shown, because its rules take it for keys; all built-in masks if absent. */
+      masks: masksWishSchema.optional(),
     })
-    .superRefine(({ kind, image, version }, context) => {
+    .superRefine(({ kind, image, version, masks }, context) => {
       if (kind === 'pipelock') return;
-      for (const [key, value] of Object.entries({ image, version }))
+      for (const [key, value] of Object.entries({ image, version, masks }))
         if (value !== undefined)
           context.addIssue({
             code: 'custom',
@@ -103,8 +106,16 @@ const manifest = z.strictObject({
 });
 
 /** What one section says of another. */
-export const manifestSchema = manifest.superRefine(({ agent, egress, secrets }, context) => {
-  const allow = egress.allow.map(parseRule).filter((parsed) => 'ports' in parsed);
+export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, secrets }, context) => {
+  const allow = rulesOf(egress.allow);
+  for (const [mask, { hosts }] of scanner.masks?.own.entries() ?? [])
+    for (const [index, host] of hosts.entries())
+      if (!rulesOf([host]).every((rule) => isAllowed(rule, allow)))
+        context.addIssue({
+          code: 'custom',
+          path: ['scanner', 'masks', 'own', mask, 'hosts', index],
+          message: `"${host}" is not in egress.allow: nothing could be sent there`,
+        });
   for (const [name, wish] of Object.entries(secrets)) {
     if (Object.hasOwn(agent.env, name))
       context.addIssue({

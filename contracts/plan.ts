@@ -1,5 +1,6 @@
 /** The launch plan: what will exist, as data. Printed by `--dry-run --format=json`, executed by `launch`. */
 import { z } from 'zod';
+import { maskSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
 import { policySchema } from './policy.ts';
 import { boundSecretSchema } from './secret.ts';
@@ -150,6 +151,8 @@ export const planSchema = z.strictObject({
       /** Where the configuration is put before the start, and what it says: JSON, which is YAML. */
       file: z.string(),
       config: z.json(),
+      /** What the scanner is not shown. */
+      masks: z.array(maskSchema),
     }),
   ]),
   /** Credentials that the agent does not have: what they are called, where they come from and where they go. Never a value. */

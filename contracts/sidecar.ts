@@ -1,6 +1,7 @@
 /** What the launcher sends to the containers of a session by standard input, and what they print when they are ready. */
 import { z } from 'zod';
 import { ownCredentialSchema } from './credential.ts';
+import { maskSchema } from './mask.ts';
 import { policySchema } from './policy.ts';
 import { boundSecretSchema } from './secret.ts';
 
@@ -20,6 +21,8 @@ export const pipelockSchema = z.object({
   sink: z.object({ address: z.string(), port: z.number().int(), dns_port: z.number().int() }),
   /** Bytes of one body that it scans. */
   body_bytes: z.number().int(),
+  /** What it is not shown. */
+  masks: z.array(maskSchema),
 });
 export type PipelockScanner = z.infer<typeof pipelockSchema>;
 

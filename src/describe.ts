@@ -1,4 +1,5 @@
 /** The plan as text for people, or as JSON for programs. */
+import { formatMask } from '../contracts/mask.ts';
 import {
   type ContainerSpec,
   type Late,
@@ -91,7 +92,12 @@ function describeSecret({ name, from, hosts, places, headers }: LaunchPlan['secr
 function describeScanner({ scanner, config }: LaunchPlan): string[] {
   if (scanner.kind === 'pipelock') {
     const text = JSON.stringify(scanner.config, (_, value: unknown) => (isLate(value) ? printed(value) : value), 2);
-    return [`  pipelock ${scanner.version}, with ${scanner.file}:`, ...text.split('\n').map((line) => `    ${line}`)];
+    return [
+      `  pipelock ${scanner.version}, with ${scanner.file}:`,
+      ...text.split('\n').map((line) => `    ${line}`),
+      `  not shown to it${scanner.masks.length > 0 ? '; the sidecar searches it by itself' : ': nothing'}`,
+      ...scanner.masks.map((mask) => `    ${formatMask(mask)}`),
+    ];
   }
   const issuers = [...new Set(config.scanner?.own_credentials.map(({ issuer }) => issuer))];
   return [`  embedded; no finding towards its own issuer: ${issuers.join(', ')}`];

@@ -1,5 +1,6 @@
 /** What a launch will make, decided before anything is touched. Pure: same manifest, same session, same plan. */
 import { memoryBytes } from '../contracts/manifest.ts';
+import { masksOf, masksWishSchema } from '../contracts/mask.ts';
 import { PIPELOCK_BODY_BYTES, PIPELOCK_IMAGE, PIPELOCK_VERSIONS, versionOfImage } from '../contracts/pipelock.ts';
 import { looksLikeCredential } from '../contracts/placeholder.ts';
 import { type ContainerSpec, type LaunchPlan, late, type MountSpec, type Role } from '../contracts/plan.ts';
@@ -41,7 +42,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     path: HOME,
   };
   const agentCommand = command ?? manifest.agent.command;
-  const scan = manifest.scanner.kind === 'pipelock' ? pipelock(manifest.scanner, name) : embedded(name);
+  const scan = manifest.scanner.kind === 'pipelock' ? pipelock(manifest.scanner, policy, name) : embedded(name);
 
   const gate = container(name('gate'), 'gate', {
     entrypoint: ['/bin/sh', '/opt/bottle/addon/gate/gate.sh'],
@@ -208,7 +209,8 @@ function embedded(name: (part: string) => string): Scan {
  * Alone on a network on which the sidecar is the only resolver and the only address. It reads no standard input, so it has no
  * lifeline: when the sidecar is gone nothing reaches it, and the sweep removes it.
  */
-function pipelock(wish: LoadedManifest['manifest']['scanner'], name: (part: string) => string): Scan {
+function pipelock(wish: LoadedManifest['manifest']['scanner'], policy: Policy, name: (part: string) => string): Scan {
+  const masks = masksOf(wish.masks ?? masksWishSchema.parse({}), policy.rules);
   const reference = wish.image ?? PIPELOCK_IMAGE;
   const version = wish.version ?? versionOfImage(reference) ?? PIPELOCK_VERSIONS[0];
   // Root's, and the scanner is nobody: writable in name only, because the engine puts no file into a volume that is read-only.
@@ -216,7 +218,7 @@ function pipelock(wish: LoadedManifest['manifest']['scanner'], name: (part: stri
   const common = { image: late('image.scanner'), user: UNPRIVILEGED, mounts };
   const limits = { memory_bytes: 1024 * MIB, cpus: null, pids: 256 };
   return {
-    plan: { kind: 'pipelock', version, file: PIPELOCK_FILE, config: pipelockConfig(version) as never },
+    plan: { kind: 'pipelock', version, file: PIPELOCK_FILE, config: pipelockConfig(version) as never, masks },
     scanner: container(name('scanner'), 'scanner', {
       ...common,
       command: ['run', '--config', PIPELOCK_FILE],
@@ -241,6 +243,7 @@ function pipelock(wish: LoadedManifest['manifest']['scanner'], name: (part: stri
       port: PIPELOCK_PORT,
       sink: { address: late('address.sink'), port: 80, dns_port: DNS_PORT },
       body_bytes: PIPELOCK_BODY_BYTES,
+      masks,
     },
     joined: [{ name: name('scan'), address: late('address.sink') }],
     shared: [],

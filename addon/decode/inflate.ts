@@ -11,7 +11,8 @@ import type { Work } from './work.ts';
 
 export type Decoded =
   | { readonly kind: 'decoded'; readonly body: Buffer }
-  | { readonly kind: 'unscannable'; readonly reason: string };
+  /** `why`: it is too much, or it is not what it says. */
+  | { readonly kind: 'unscannable'; readonly why: 'size' | 'form'; readonly reason: string };
 
 /** Codings that one body may be wrapped in. */
 export const MAX_CODINGS = 3;
@@ -25,22 +26,20 @@ export function decodeContent(body: Buffer, encodings: readonly string[], work: 
     .filter((coding) => coding !== '' && coding !== 'identity');
   if (body.length === 0) return { kind: 'decoded', body };
   if (codings.length > MAX_CODINGS)
-    return unscannable('is wrapped in too many Content-Encodings; it cannot be scanned for secrets');
+    return unscannable('form', 'is wrapped in too many Content-Encodings; it cannot be scanned for secrets');
   let decoded = body;
   for (const coding of codings.toReversed()) {
     const decoder = DECODERS[coding];
     if (!decoder)
-      return unscannable('uses an unknown Content-Encoding; compressed bodies cannot be scanned for secrets');
+      return unscannable('form', 'uses an unknown Content-Encoding; compressed bodies cannot be scanned for secrets');
     try {
       decoded = decoder(decoded, work.maxInflated);
     } catch (error) {
-      return unscannable(
-        isTooLarge(error)
-          ? `exceeds max_body_bytes (${work.maxInflated}) when it is decompressed`
-          : 'does not decode as its Content-Encoding says; it cannot be scanned for secrets',
-      );
+      return isTooLarge(error)
+        ? unscannable('size', `exceeds max_body_bytes (${work.maxInflated}) when it is decompressed`)
+        : unscannable('form', 'does not decode as its Content-Encoding says; it cannot be scanned for secrets');
     }
-    if (!work.inflated(decoded.length)) return unscannable(work.exhausted ?? '');
+    if (!work.inflated(decoded.length)) return unscannable('size', work.exhausted ?? '');
   }
   return { kind: 'decoded', body: decoded };
 }
@@ -104,10 +103,11 @@ function gzipHead(bytes: Buffer): number {
   return flags & 2 ? at + 2 : at;
 }
 
-function isTooLarge(error: unknown): boolean {
+/** The error of a text that becomes more than its limit. */
+export function isTooLarge(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
 }
 
-function unscannable(reason: string): Decoded {
-  return { kind: 'unscannable', reason };
+function unscannable(why: 'size' | 'form', reason: string): Decoded {
+  return { kind: 'unscannable', why, reason };
 }

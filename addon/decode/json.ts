@@ -3,6 +3,7 @@
  * kept, and every number that a reader of doubles would not see as it is written.
  */
 import { isUtf8 } from 'node:buffer';
+import type { Place } from './places.ts';
 import { SPACE } from './sink.ts';
 
 export interface JsonText {
@@ -26,10 +27,22 @@ const LEAST_NUMBER = 8;
 /** Digits up to which every integer is a double's. */
 const EXACT_DIGITS = 15;
 
-/** Undefined: it is not exactly one JSON text, or one that some parser of doubles refuses. */
-export function readJson(bytes: Buffer): JsonText | undefined {
-  return new Reader(bytes).read();
+/** Told of every string that stands at one of the places below `top`: which they are, and where between its quotes it stands. */
+export interface Watch {
+  readonly top: Place;
+  found(at: readonly number[], from: number, to: number): void;
 }
+
+/**
+ * Undefined: it is not exactly one JSON text, or one that some parser of doubles refuses. `watch` has been told of what stands before
+ * the place where that was seen.
+ */
+export function readJson(bytes: Buffer, watch?: Watch): JsonText | undefined {
+  return new Reader(bytes, watch).read();
+}
+
+/** Characters of a key that can be part of a place. */
+const LONGEST_KEY = 200;
 
 const [QUOTE, BACKSLASH, COMMA, COLON, MINUS, DOT] = [0x22, 0x5c, 0x2c, 0x3a, 0x2d, 0x2e];
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d];
@@ -45,19 +58,25 @@ class Reader {
   /** What closes each open object or array, and the hashes of the keys of each open object. */
   readonly #closers: number[] = [];
   readonly #keys: Set<number>[] = [];
+  /** Where each open object or array stands, and the value that is read next; nothing without a watch. */
+  readonly #watch: Watch | undefined;
+  readonly #places: Place[] = [];
+  #here: Place | undefined;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, watch: Watch | undefined) {
     this.#bytes = bytes;
+    this.#watch = watch;
+    this.#here = watch?.top;
     this.#out = Buffer.allocUnsafe(bytes.length);
     this.#isPlain = isUtf8(bytes);
   }
 
   read(): JsonText | undefined {
-    if (!this.#readText()) return undefined;
+    if (!this.#readValues()) return undefined;
     return { strings: this.#out.subarray(0, this.#to), numbers: this.#numbers, isPlain: this.#isPlain };
   }
 
-  #readText(): boolean {
+  #readValues(): boolean {
     for (;;) {
       const opened = this.#readValue();
       if (opened === undefined) return false;
@@ -73,7 +92,7 @@ class Reader {
     this.#skipSpace();
     const byte = this.#bytes[this.#at];
     if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) return this.#open(byte === OPEN_OBJECT);
-    if (byte === QUOTE) return this.#readString() ? false : undefined;
+    if (byte === QUOTE) return this.#readText() ? false : undefined;
     if (byte === MINUS || isDigit(byte)) return this.#readNumber() ? false : undefined;
     return this.#readWord() ? false : undefined;
   }
@@ -86,9 +105,14 @@ class Reader {
       if (closer === undefined) return this.#at === this.#bytes.length ? false : undefined;
       const byte = this.#bytes[this.#at];
       this.#at += 1;
-      if (byte === COMMA) return closer === CLOSE_ARRAY || this.#readKey() ? true : undefined;
+      if (byte === COMMA) {
+        if (closer === CLOSE_OBJECT) return this.#readKey() ? true : undefined;
+        this.#here = this.#places.at(-1)?.element();
+        return true;
+      }
       if (byte !== closer) return undefined;
       this.#closers.pop();
+      this.#places.pop();
     }
   }
 
@@ -109,7 +133,10 @@ class Reader {
       this.#closers.pop();
       return false;
     }
-    return !isObject || this.#readKey() ? true : undefined;
+    if (this.#here) this.#places.push(this.#here);
+    if (isObject) return this.#readKey() ? true : undefined;
+    this.#here = this.#here?.element();
+    return true;
   }
 
   #readKey(): boolean {
@@ -122,9 +149,28 @@ class Reader {
     const keys = this.#keys[this.#closers.length];
     if (keys?.has(hash)) this.#isPlain = false;
     keys?.add(hash);
+    this.#enter(from);
     this.#skipSpace();
     if (this.#bytes[this.#at] !== COLON) return false;
     this.#at += 1;
+    return true;
+  }
+
+  /** Goes to the value of the key whose text begins at `from`. */
+  #enter(from: number): void {
+    const object = this.#places.at(-1);
+    if (!object) return;
+    const length = this.#to - 1 - from; // a space behind it
+    const name = object.isBarren || length > LONGEST_KEY ? '' : this.#out.toString('utf8', from, from + length);
+    this.#here = object.member(name);
+  }
+
+  /** A string that is a value. */
+  #readText(): boolean {
+    const from = this.#at + 1;
+    if (!this.#readString()) return false;
+    const at = this.#here?.at ?? [];
+    if (at.length > 0) this.#watch?.found(at, from, this.#at - 1);
     return true;
   }
 

@@ -24,7 +24,7 @@ export function decodedLayers(bytes: Buffer, work: Work, most: number): Buffer[]
 }
 
 /** Of bytes that are no text, the runs that are. */
-function textIn(bytes: Buffer): Buffer {
+export function textIn(bytes: Buffer): Buffer {
   const sink = new Sink(SPACE);
   eachRun(bytes, TEXT_CLASS, LEAST_TEXT, (start, end) => {
     sink.copy(bytes, start, end);

@@ -8,6 +8,8 @@ const MAX_WINDOW_BYTES = 256 * 1024 * 1024;
 const MAX_INFLATED_BYTES = 64 * 1024 * 1024;
 /** Places inside a request that look like the beginning of a compressed text and are tried. */
 const MAX_INFLATIONS = 64;
+/** Objects of git packs, at some 10 µs each. */
+const MAX_OBJECTS = 100_000;
 
 export class Work {
   /** Bytes that all compressed texts together may become. */
@@ -15,6 +17,7 @@ export class Work {
   scannedBytes = 0;
   windowBytes = 0;
   inflations = 0;
+  objects = 0;
   inflatedBytes = 0;
   /** Why the scan was given up, once it was. */
   exhausted: string | undefined;
@@ -37,6 +40,11 @@ export class Work {
   tryInflation(): boolean {
     this.inflations += 1;
     return this.inflations <= MAX_INFLATIONS || this.#giveUp('holds more compressed parts than can be scanned');
+  }
+
+  unpack(): boolean {
+    this.objects += 1;
+    return this.objects <= MAX_OBJECTS || this.#giveUp('holds more git objects than can be scanned');
   }
 
   /** Bytes that may still come out of compressed texts. */

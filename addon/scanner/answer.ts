@@ -1,11 +1,13 @@
 /** Findings in the words of a scanner's answer and of its log. Neither ever holds a part of the request. */
 import type { Finding } from './finding.ts';
 
-/** The answer's one line, without a line end. `findings` is not empty. */
-export function lineOf(findings: readonly Finding[]): string {
+/** The answer's status and its one line, without a line end. `findings` is not empty. */
+export function answerOf(findings: readonly Finding[]): { readonly status: number; readonly line: string } {
   const [first] = findings;
   if (first === undefined) throw new Error('no finding');
-  return `blocked: ${reasonOf(first, findings)}`;
+  const reason = reasonOf(first, findings);
+  if (first.kind !== 'unscannable') return { status: 403, line: `blocked: ${reason}` };
+  return { status: first.why === 'size' ? 413 : 400, line: `refused: ${reason}` };
 }
 
 export function reasonOf(first: Finding, findings: readonly Finding[]): string {

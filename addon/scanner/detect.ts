@@ -14,6 +14,7 @@ import { RULES } from './rules/table.ts';
 import { valueWithoutCarriers, withoutCarriers } from './url/carriers.ts';
 import { judgeDestination, judgeShape } from './url/judge.ts';
 import { hostOf, parseTarget, type Target } from './url/target.ts';
+import { readPacks } from '../decode/pack.ts';
 import { Work } from '../decode/work.ts';
 
 /** Layers of encoding that are undone, one inside the other. Three are promised; percent alone may take some more. */
@@ -35,8 +36,16 @@ export function detect(request: ScanRequest, own: readonly OwnCredential[], work
   return scanFields(request, target, own, work);
 }
 
+/** The rules that match a text as it stands, undecoded. */
+export function secretsIn(text: Buffer): string[] {
+  const found = new Set<Rule>();
+  const work = new Work();
+  matcher.match(text, 'body', work, found);
+  return work.exhausted === undefined || found.size > 0 ? [...found].map(({ name }) => name) : [work.exhausted];
+}
+
 function scanUrl(request: ScanRequest, target: Target, work: Work): Finding[] {
-  const destination = judgeDestination(target, request.url, request.privateAddress);
+  const destination = judgeDestination(target, request.url);
   if (destination) return [destination];
   const url = withoutCarriers(request.url, hostOf(target));
   const joined = target.host.replaceAll('.', ''); // a credential cut into labels
@@ -53,20 +62,41 @@ function scanBody(request: ScanRequest, target: Target, own: readonly OwnCredent
     .filter(([name]) => name.toLowerCase() === 'content-encoding')
     .map(([, value]) => value);
   const content = decodeContent(request.body, encodings, work);
-  if (content.kind === 'unscannable') return [{ kind: 'unscannable', place, reason: content.reason }];
+  if (content.kind === 'unscannable') return [{ ...content, place }];
   const body = withoutOwnMembers(own, hostOf(target), target.path, content.body);
   const isForm = request.fields.some(
     ([name, value]) => name.toLowerCase() === 'content-type' && /urlencoded/i.test(value),
   );
-  for (let from = 0; from < body.length; from += PIECE) {
-    const piece = body.subarray(from, from + PIECE + OVERLAP);
+  for (const piece of pieces(body)) {
     const found = scanText(piece, place, work);
     if (found.length > 0) return found;
     const spaced = isForm ? scanText(Buffer.from(formSpaces(piece.toString('latin1')), 'latin1'), place, work) : [];
     if (spaced.length > 0) return spaced;
   }
   // A body whose coding no header says is opened by its first bytes; see nextLayer.
-  return [];
+  return scanPacks(request, content.body, work);
+}
+
+/** Of the body as a whole: a pack has to be read from its beginning. */
+function scanPacks({ fields }: ScanRequest, body: Buffer, work: Work): Finding[] {
+  const place = { kind: 'body' } as const;
+  const packed = readPacks(body, work);
+  if (!packed) return [];
+  for (const piece of pieces(packed.text)) {
+    const found = scanText(piece, place, work);
+    if (found.length > 0) return found;
+  }
+  if (work.exhausted !== undefined) return [{ kind: 'unscannable', place, why: 'size', reason: work.exhausted }];
+  const isPush = fields.some(
+    ([name, value]) => name.toLowerCase() === 'content-type' && /^application\/x-git-receive-pack-request/i.test(value),
+  );
+  return packed.isWhole || !isPush
+    ? []
+    : [{ kind: 'unscannable', place, why: 'form', reason: 'holds git objects that cannot be read' }];
+}
+
+function* pieces(text: Buffer): Generator<Buffer> {
+  for (let from = 0; from < text.length; from += PIECE) yield text.subarray(from, from + PIECE + OVERLAP);
 }
 
 /** A form writes spaces as "+"; base64 in a form that is not quite one has a "+" of its own, so both are looked at. */
@@ -104,6 +134,7 @@ function scanText(text: Buffer, place: Place, work: Work): Finding[] {
     if (found.size > 0 || work.exhausted !== undefined) break;
     layer = nextLayer(layer, work);
   }
-  if (found.size === 0 && work.exhausted !== undefined) return [{ kind: 'unscannable', place, reason: work.exhausted }];
+  if (found.size === 0 && work.exhausted !== undefined)
+    return [{ kind: 'unscannable', place, why: 'size', reason: work.exhausted }];
   return [...found].map((rule) => ({ kind: 'secret', place, rule: rule.name, severity: rule.severity }));
 }

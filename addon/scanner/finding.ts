@@ -15,7 +15,7 @@ export type Finding =
   /** The URL itself is the finding: an internal address, a blocked host, data in a label or in a path. */
   | { readonly kind: 'url'; readonly scanner: UrlScanner; readonly reason: string }
   /** It could not be looked into. `scanner` is the part of the request that could not. */
-  | { readonly kind: 'unscannable'; readonly place: Place; readonly reason: string };
+  | { readonly kind: 'unscannable'; readonly place: Place; readonly why: 'size' | 'form'; readonly reason: string };
 
 export type UrlScanner =
   | 'parser'
@@ -35,6 +35,4 @@ export interface ScanRequest {
   readonly fields: readonly Field[];
   readonly trailers: readonly Field[];
   readonly body: Buffer;
-  /** `allow`: the caller knows that the user named this private address. Only an address in its usual form can be allowed. */
-  readonly privateAddress: 'refuse' | 'allow';
 }

@@ -15,7 +15,7 @@ import {
   type ScannedPart,
   sha256,
 } from '../receipt.ts';
-import { eventOf, lineOf } from './answer.ts';
+import { answerOf, eventOf } from './answer.ts';
 import { detect } from './detect.ts';
 import type { Finding } from './finding.ts';
 
@@ -28,8 +28,6 @@ const REQUEST_TIMEOUT_MS = 60_000;
 
 /** Request field that names the scan in our log. */
 const SCAN_ID_FIELD = 'x-pipelock-agent';
-/** Request field of the sidecar alone: `allowed` if the user named this private address. */
-export const PRIVATE_ADDRESS_FIELD = 'x-bottle-private-address';
 
 export interface ScannerOptions {
   readonly key: Buffer;
@@ -70,6 +68,7 @@ export function createScanner(options: ScannerOptions): Server {
 async function answer(request: IncomingMessage, response: ServerResponse, options: ScannerOptions): Promise<void> {
   const started = process.hrtime.bigint();
   const [method, url, fields] = [request.method ?? '', request.url ?? '', pairs(request.rawHeaders)];
+  if (url === '/health') return void response.writeHead(200).end();
   if (!/^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(url)) return refuse(response, 404, '404 page not found');
   const part = partOf(fields);
   if (!part) return refuse(response, 400, `${NONCE_FIELD} or ${PART_FIELD} is missing, repeated or malformed`);
@@ -80,7 +79,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   if (body.kind === 'too-large') {
     const reason = `request body exceeds max_body_bytes (${MAX_BODY_BYTES})`;
     record({ level: 'warn', event: 'blocked', scanner: 'body_dlp', reason, message: 'request blocked' });
-    return block(response, `blocked: ${reason}`, 'close');
+    return write(response, 413, `refused: ${reason}`, 'close');
   }
 
   const trailers = pairs(request.rawTrailers);
@@ -91,7 +90,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   }
   if (findings.length > 0) {
     record({ level: 'warn', ...eventOf(findings) });
-    return block(response, lineOf(findings), 'keep-alive');
+    const { status, line } = answerOf(findings);
+    return write(response, status, line, 'keep-alive');
   }
   const receipt = receiptOf(options.key, { ...part, method, url, fields, trailers, bodySha256: sha256(body.bytes) });
   record({
@@ -114,11 +114,8 @@ interface Arrived {
 
 /** Undefined: it could not be told, which is never an allow. */
 function judge(arrived: Arrived, options: ScannerOptions): Finding[] | undefined {
-  const named = arrived.fields.some(
-    ([name, value]) => name.toLowerCase() === PRIVATE_ADDRESS_FIELD && value === 'allowed',
-  );
   try {
-    return (options.detect ?? detect)({ ...arrived, privateAddress: named ? 'allow' : 'refuse' }, options.own);
+    return (options.detect ?? detect)(arrived, options.own);
   } catch {
     return undefined;
   }
@@ -191,11 +188,7 @@ function pairs(raw: readonly string[]): Field[] {
   return Array.from({ length: raw.length / 2 }, (_, i): Field => [raw[2 * i] ?? '', raw[2 * i + 1] ?? '']);
 }
 
-function block(response: ServerResponse, line: string, connection: 'keep-alive' | 'close'): void {
-  write(response, 403, line, connection);
-}
-
-/** Neither an allow nor a block. */
+/** No verdict at all. */
 function refuse(response: ServerResponse, status: number, line: string): void {
   write(response, status, line, 'close');
 }

@@ -51,6 +51,8 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     if (!options.quiet) deps.io.say(line);
   };
   for (const note of plan.notes) say(note);
+  if (plan.scanner.kind === 'pipelock' && plan.scanner.masks.length > 0)
+    say(`masks on: ${plan.scanner.masks.map(({ name }) => name).join(', ')}`);
   const cancel = new AbortController();
   using _ = deps.io.caller.onSignal((signal) => cancel.abort(new Cancelled(`interrupted by ${signal}`)));
   const backend = await unlessCancelled(deps.backend(), cancel.signal);

@@ -28,17 +28,14 @@ const WILDCARD_DNS = /(?:^|[.-])(\d{1,3})[.-](\d{1,3})[.-](\d{1,3})[.-](\d{1,3})
 const LOOPBACK_NAMES = /(?:^|\.)(?:localtest\.me|lvh\.me|vcap\.me|lacolhost\.com)$/;
 
 /** The internal address that a host stands for, in its usual form; undefined if it stands for none. */
-export function internalAddress(host: string, privateAddress: 'refuse' | 'allow'): string | undefined {
+export function internalAddress(host: string): string | undefined {
   if (INTERNAL_NAMES.test(host))
     return host.startsWith('metadata') || host === 'instance-data' ? '169.254.169.254' : '127.0.0.1';
   if (LOOPBACK_NAMES.test(host)) return '127.0.0.1';
   const embedded = WILDCARD_DNS.exec(host)?.slice(1).join('.');
   if (embedded !== undefined) return isInternal(embedded) ? embedded : undefined;
   const address = addressOf(host);
-  if (address === undefined || !isInternal(address)) return undefined;
-  if (METADATA.has(address)) return address;
-  // What the user allowed was written in the usual form.
-  return privateAddress === 'allow' && address === host ? undefined : address;
+  return address !== undefined && isInternal(address) ? address : undefined;
 }
 
 /** Reads an address as a URL parser does: octal, hexadecimal, short, decimal, IPv4 in IPv6. */

@@ -10,7 +10,7 @@ import { hostOf, type Target } from './target.ts';
 const MAX_ENCODINGS = 3;
 
 /** Where a request goes to: looked at before its contents. */
-export function judgeDestination(target: Target, url: string, privateAddress: 'refuse' | 'allow'): Finding | undefined {
+export function judgeDestination(target: Target, url: string): Finding | undefined {
   if (target.scheme !== 'http' && target.scheme !== 'https')
     return found('scheme', 'scheme not allowed: only http and https');
   if (/[\r\n]/.test(url)) return found('crlf_injection', 'raw CRLF bytes in URL');
@@ -22,7 +22,7 @@ export function judgeDestination(target: Target, url: string, privateAddress: 'r
   const host = hostOf(target);
   const entry = blockedBy(host);
   if (entry !== undefined) return found('blocklist', `domain blocked: matches ${entry}`);
-  const address = internalAddress(host, privateAddress);
+  const address = internalAddress(host);
   if (address !== undefined) return found('core_ssrf', `core SSRF: ${address} is a private/internal IP address`);
   return undefined;
 }

@@ -48,7 +48,7 @@ const world: fc.Arbitrary<World> = fc.record({
   refusal: fc.boolean(),
   decide: fc.constantFrom('allow', 'allow', 'allow', 'deny', 'throw'),
   unit: fc.constantFrom('unit', 'unit', 'unit', 'refused', 'gone', 'none', 'throw'),
-  scan: fc.constantFrom('allow', 'allow', 'block', 'error', 'throw', 'reject'),
+  scan: fc.constantFrom('allow', 'allow', 'block', 'refused', 'error', 'throw', 'reject'),
   gone: fc.boolean(),
   admit: fc.constantFrom('ok', 'ok', 'throw'),
   open: fc.constantFrom('ok', 'ok', 'throw'),
@@ -139,6 +139,7 @@ async function run(w: World) {
   const scans: Record<ScanResult['kind'], ScanResult> = {
     allow: { kind: 'allow' },
     block: { kind: 'block', finding: 'blocked: x' },
+    refused: { kind: 'refused', status: 413, reason: 'x' },
     error: { kind: 'error', cause: 'x' },
   };
   let asked = 0;
@@ -184,6 +185,7 @@ test('forwarded at most once and only if both said yes, recorded exactly once, w
       }
       if (count('read') > 0) assert.ok(w.decide === 'allow' && !w.refusal, 'a body was read before the decision');
       assert.equal(count('close:'), 1);
+      if (count('scan') > 0 && w.scan === 'refused') assert.equal(outcome?.kind ?? 'refused', 'refused');
       if (outcome?.kind === 'forwarded') assert.ok(count('send') === 1 && w.relay === 'relayed');
       else if (w.close === 'ok') assert.ok(count('start') + count('destroy') >= 1, 'closed without an answer');
       assert.equal(count('release'), w.unit === 'unit' && count('read') > 0 ? 1 : 0);

@@ -21,6 +21,7 @@ function open(maxBytes?: number) {
   return { file, broken, journal: openJournal(maxBytes === undefined ? options : { ...options, maxBytes }) };
 }
 
+const NOTHING = { path: '/', bytes: 0, elsewhere: [], masked: [] };
 const subject = (name = 'a.test', id = 'x1'): Subject => ({
   id,
   method: 'GET',
@@ -35,7 +36,7 @@ const denied: Outcome = { kind: 'denied', rule: 'no rule allows a.test' };
 
 test('every line is one of the contract', () => {
   const { file, journal } = open();
-  journal.admit(subject(), '/p?secret', 5);
+  journal.admit(subject(), { path: '/p?secret', bytes: 5, elsewhere: [], masked: [{ mask: 'm', bytes: 3 }] });
   journal.close(subject(), ending({ kind: 'forwarded', status: 200 }, true));
   journal.close(subject(), ending(denied));
   journal.close(subject(), ending({ kind: 'failed', stage: 'upstream', cause: 'x' }, true));
@@ -87,14 +88,14 @@ test('hosts without end do not fill memory: beyond a thousand kinds they are cou
 test('a journal that is full or cannot be written ends the service, and admits nothing any more', () => {
   const { journal, broken } = open(500);
   assert.throws(() => {
-    for (let index = 0; index < 10; index += 1) journal.admit(subject(), '/', 0);
+    for (let index = 0; index < 10; index += 1) journal.admit(subject(), NOTHING);
   });
   assert.equal(broken.length, 1);
-  assert.throws(() => journal.admit(subject(), '/', 0));
+  assert.throws(() => journal.admit(subject(), NOTHING));
   journal.close(subject(), ending(denied)); // does not throw: the end is under way
   journal[Symbol.dispose]();
   const full = openJournal({ file: '/dev/full', onBroken: (why) => void broken.push(why) });
-  assert.throws(() => full.admit(subject(), '/', 0));
+  assert.throws(() => full.admit(subject(), NOTHING));
   assert.equal(broken.length, 2);
 });
 

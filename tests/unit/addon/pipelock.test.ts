@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, suite, test } from 'node:test';
+import type { PipelockScanner } from '../../../contracts/sidecar.ts';
 import type { Unit } from '../../../addon/message.ts';
+import { makeBudget } from '../../../addon/budget.ts';
 import { connectScanner } from '../../../addon/scan.ts';
 import { openSink } from '../../../addon/sink.ts';
 import { recordedAnswers } from '../support/answers.ts';
@@ -26,9 +28,16 @@ const answers = recordedAnswers();
 /** Recorded meanings that are a block to us. */
 const BLOCKS = new Set(['block', 'unscannable', 'rate-limit', 'kill-switch']);
 
-function scannerAt(standin: Standin) {
+function scannerAt(standin: Standin): PipelockScanner {
   const sink = { address: '127.0.0.1', port: 0, dns_port: 0 };
-  return { kind: 'pipelock', address: '127.0.0.1', port: standin.port, sink, body_bytes: 8_388_608 } as const;
+  return {
+    kind: 'pipelock',
+    address: '127.0.0.1',
+    port: standin.port,
+    sink,
+    body_bytes: 8_388_608,
+    masks: [],
+  } as const;
 }
 
 suite('a sidecar with a scanner on a network', () => {
@@ -166,6 +175,7 @@ test('a scan that was given up still counts as busy, and a full queue is said at
     reach: { kind: 'tcp', address: '127.0.0.1', port: standin.port },
     limits: { reads: 'plain', bodyBytes: 1_000_000 },
     key: KEY,
+    budget: makeBudget(0),
     connections: 1,
     queue: 4, // the self-test's
   });

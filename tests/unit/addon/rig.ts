@@ -1,7 +1,13 @@
 /** A sidecar in this process with everything around it on loopback: a scanner, upstreams with a CA of their own, an agent. */
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, request as httpRequest, type RequestListener } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  request as httpRequest,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import {
   connect as connectTcp,
   createServer as createTcpServer,
@@ -42,7 +48,7 @@ export interface RigOptions {
   /** Rules as in a manifest. */
   allow: string[];
   /** How the scanner answers; by default everything is proven. */
-  scanner?: (request: Seen, response: import('node:http').ServerResponse) => void;
+  scanner?: (request: Seen, response: ServerResponse) => void;
   config?: Partial<SidecarConfig>;
   around?: Partial<Surroundings>;
   upstreamCa?: Authority;
@@ -55,8 +61,10 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
   const scanner = createServer({ maxHeaderSize: 200_000 }, (request, response) => {
     collect(request).then(
       (seen) => {
-        scanned.push(seen);
-        (options.scanner ?? prove)(seen, response);
+        answerOrSelfTest(seen, response, () => {
+          scanned.push(seen);
+          (options.scanner ?? prove)(seen, response);
+        });
       },
       () => undefined,
     );
@@ -128,6 +136,17 @@ export const prove: NonNullable<RigOptions['scanner']> = (seen, response) => {
   response.writeHead(204, { [RECEIPT_FIELD]: proofOf(seen) }).end();
 };
 
+/** Says that it is there and passes the self-test, as the scanner itself does; everything else is the test's own. */
+export function answerOrSelfTest(seen: Seen, response: ServerResponse, own: () => void): void {
+  if (seen.url === '/health') return void response.writeHead(200).end();
+  if (!seen.url.startsWith('http://self-test.invalid/')) return own();
+  const inHeader = seen.fields.some(([name]) => name === 'X-Note');
+  if (seen.url.includes('ghp_')) block('blocked: DLP match: Test (high)')(seen, response);
+  else if (seen.body.includes('AKIA')) block('blocked: request body contains secret: Test')(seen, response);
+  else if (inHeader) block('blocked: request header contains secret')(seen, response);
+  else prove(seen, response);
+}
+
 export function block(line: string): NonNullable<RigOptions['scanner']> {
   return (_, response) => {
     response.writeHead(403, { 'content-type': 'text/plain; charset=utf-8' }).end(`${line}\n`);
@@ -150,7 +169,7 @@ export interface TestUpstream extends AsyncDisposable {
 
 /** An upstream for one host name. `handle` gets requests whose body has been read. */
 export async function makeUpstreamServer(
-  handle: (seen: Seen, response: import('node:http').ServerResponse, request: IncomingMessage) => void,
+  handle: (seen: Seen, response: ServerResponse, request: IncomingMessage) => void,
   tls?: { ca: Authority; host: string },
 ): Promise<TestUpstream> {
   const seen: Seen[] = [];

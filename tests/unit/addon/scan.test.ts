@@ -9,10 +9,11 @@ import { pairs } from '../../../addon/client/h1.ts';
 import type { RequestHead, Unit } from '../../../addon/message.ts';
 import { scanHost } from '../../../addon/parts.ts';
 import { NONCE_FIELD, PART_FIELD, RECEIPT_FIELD } from '../../../addon/receipt.ts';
+import { makeBudget } from '../../../addon/budget.ts';
 import { connectScanner, scanDeadline } from '../../../addon/scan.ts';
 import type { ScanResult } from '../../../addon/verdict.ts';
 import { parseHost } from '../../../contracts/host.ts';
-import { block, KEY, proofOf, type Seen } from './rig.ts';
+import { answerOrSelfTest, block, KEY, proofOf, type Seen } from './rig.ts';
 
 describe('scan', () => {
   const rows: [host: string, seen: string][] = [
@@ -42,7 +43,11 @@ type Answer = (seen: Seen, response: ServerResponse) => void;
 const prove: Answer = (seen, response) => void response.writeHead(204, { [RECEIPT_FIELD]: proofOf(seen) }).end();
 
 /** Scans a unit of `body` in plain; `answers` are those to its parts in order. */
-async function scanInParts(body: string, answers: readonly Answer[]): Promise<{ result: ScanResult; seen: Seen[] }> {
+async function scanInParts(
+  body: string,
+  answers: readonly Answer[],
+  budget = makeBudget(1_000_000),
+): Promise<{ result: ScanResult; seen: Seen[] }> {
   const folder = mkdtempSync(join(tmpdir(), 'bottle-test-'));
   const seen: Seen[] = [];
   const server = createServer((request, response) => {
@@ -51,10 +56,12 @@ async function scanInParts(body: string, answers: readonly Answer[]): Promise<{ 
     request.on('end', () => {
       const { method = '', url = '', rawHeaders } = request;
       const part: Seen = { method, url, fields: pairs(rawHeaders), body: Buffer.concat(chunks) };
-      seen.push(part);
-      const answer = answers[Number(String(request.headers[PART_FIELD]).split('/')[0])];
-      assert.ok(answer, 'it asks for more parts than were expected');
-      answer(part, response);
+      answerOrSelfTest(part, response, () => {
+        seen.push(part);
+        const answer = answers[Number(String(request.headers[PART_FIELD]).split('/')[0])];
+        assert.ok(answer, 'it asks for more parts than were expected');
+        answer(part, response);
+      });
     });
   }).listen(join(folder, 'scanner.sock'));
   await once(server, 'listening');
@@ -62,6 +69,7 @@ async function scanInParts(body: string, answers: readonly Answer[]): Promise<{ 
     reach: { kind: 'socket', path: join(folder, 'scanner.sock') },
     limits: { reads: 'plain', bodyBytes: 100_000 },
     key: KEY,
+    budget,
     deadline: () => 500,
   });
   try {
@@ -137,9 +145,31 @@ suite('a unit of several parts', () => {
     });
   }
 
-  it('could not be told about if it has no form that can be scanned', async () => {
+  it('is refused if it has no form that can be scanned', async () => {
     const { result, seen } = await scanInParts('x'.repeat(100_001), []);
-    assert.deepEqual(result, { kind: 'error', cause: "the body is larger than the scanner's 100000 bytes" });
+    assert.deepEqual(result, {
+      kind: 'refused',
+      status: 413,
+      reason: "the body is larger than the scanner's 100000 bytes",
+    });
     assert.deepEqual(seen, []);
+  });
+
+  it('takes its copies from the one budget, and is refused when that has no room for them', async () => {
+    const copies = Buffer.byteLength('a first a second ');
+    const tight = makeBudget(copies);
+    const held: number[] = [];
+    const watching: Answer = (seen, response) => {
+      held.push(tight.used);
+      prove(seen, response);
+    };
+    const { result } = await scanInParts(TWO_PARTS, [watching, watching], tight);
+    assert.deepEqual(result, { kind: 'allow' });
+    assert.deepEqual(held, [copies, copies]);
+    assert.equal(tight.used, 0, 'and gives them back');
+
+    const without = await scanInParts(TWO_PARTS, [], makeBudget(copies - 1));
+    assert.deepEqual(without.result, { kind: 'refused', status: 503, reason: 'too many request bodies are held' });
+    assert.deepEqual(without.seen, []);
   });
 });

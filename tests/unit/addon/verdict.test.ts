@@ -79,6 +79,28 @@ test('what a scanner says of itself is a block, an error in disguise or unknown'
   }
 });
 
+test('the embedded scanner says of what it cannot read why it is refused', () => {
+  assert.deepEqual(verdictOf(reply(413, 'refused: request body is too much\n'), EXPECTED), {
+    kind: 'refused',
+    status: 413,
+    reason: 'request body is too much',
+  });
+  assert.equal(verdictOf(reply(400, 'refused: x\n'), EXPECTED).kind, 'refused');
+  for (const [status, body, type] of [
+    [400, '400 Bad Request', 'text/plain'],
+    [413, 'blocked: x', 'text/plain'],
+    [413, 'refused: x', 'text/html'],
+    [403, 'refused: x', 'text/plain'],
+    [503, 'refused: x', 'text/plain'],
+  ] as const)
+    assert.equal(verdictOf(reply(status, body, [['Content-Type', type]]), EXPECTED).kind, 'error', `${status} ${body}`);
+  const behind: [string, string][] = [
+    ['Content-Type', 'text/plain'],
+    ['x-bottle-nonce', 'n'],
+  ];
+  assert.equal(verdictOf(reply(400, 'refused: x', behind), EXPECTED).kind, 'error');
+});
+
 test('the reason field makes a 403 a block, another type without it does not', () => {
   const typed = (fields: [string, string][]) => verdictOf(reply(403, 'blocked: x', fields), EXPECTED).kind;
   assert.equal(typed([['Content-Type', 'text/html']]), 'error');
@@ -102,9 +124,9 @@ test('whatever a reply holds, it is an allow only with status 204 and the receip
   );
   fc.assert(
     fc.property(
-      fc.oneof(fc.constantFrom(200, 204, 403, 429, 503), fc.integer({ min: 100, max: 999 })),
+      fc.oneof(fc.constantFrom(200, 204, 400, 403, 413, 429, 503), fc.integer({ min: 100, max: 999 })),
       fc.array(field, { maxLength: 4 }),
-      fc.oneof(fc.string(), fc.constantFrom('blocked: x', 'airlock: y', KILLED)),
+      fc.oneof(fc.string(), fc.constantFrom('blocked: x', 'refused: z', 'airlock: y', KILLED)),
       fc.boolean(),
       (status, fields, body, bodiless) => {
         const verdict = verdictOf({ status, fields, body: Buffer.from(body), bodiless }, EXPECTED);
@@ -114,6 +136,10 @@ test('whatever a reply holds, it is an allow only with status 204 and the receip
         if (verdict.kind === 'block') {
           assert.ok(status === 403 || status === 429 || (status === 503 && body.includes('kill_switch_active')));
           assert.match(verdict.finding, /^[\x20-\x7e]{0,310}$/);
+        }
+        if (verdict.kind === 'refused') {
+          assert.ok((status === 400 || status === 413) && body.trimStart().startsWith('refused: '));
+          assert.match(verdict.reason, /^[\x20-\x7e]{0,310}$/);
         }
       },
     ),

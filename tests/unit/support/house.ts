@@ -162,8 +162,13 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/parts.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/decode/*'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{masks,reading}.ts', 'addon/decode/*', 'addon/scanner/detect.ts'],
     why: 'what a scanner is given follows from the request alone: no socket, no file, no randomness',
+  },
+  {
+    files: ['addon/{masks,reading}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/masks.ts', 'addon/decode/*'],
+    why: 'what is in a body, and what of it is not shown, follows from its bytes and the plan',
   },
   {
     files: ['addon/decode/*'],

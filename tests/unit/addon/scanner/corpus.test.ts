@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
-import { lineOf } from '../../../../addon/scanner/answer.ts';
+import { answerOf } from '../../../../addon/scanner/answer.ts';
 import { detect } from '../../../../addon/scanner/detect.ts';
 import { type CorpusCase, DECIDED_OTHERWISE, readCorpus, requestOf } from './support/corpus.ts';
 
@@ -20,7 +20,7 @@ describe('the public corpus agent-egress-bench', {
       assert.equal(
         findings.length > 0 ? 'block' : 'allow',
         decided(one),
-        findings.length > 0 ? lineOf(findings) : 'no finding',
+        findings.length > 0 ? answerOf(findings).line : 'no finding',
       );
     });
     // Clients and the sidecar write host names in lower case; what is in them must not depend on it.

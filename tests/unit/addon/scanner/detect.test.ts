@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { OwnCredential } from '../../../../contracts/credential.ts';
-import { lineOf } from '../../../../addon/scanner/answer.ts';
+import { answerOf } from '../../../../addon/scanner/answer.ts';
 import { detect } from '../../../../addon/scanner/detect.ts';
 import type { ScanRequest } from '../../../../addon/scanner/finding.ts';
 import { HEX, made } from '../../../../addon/scanner/rules/rule.ts';
@@ -14,7 +14,7 @@ const SECRET = `ghp_${made(36)}`;
 
 function verdict(given: Partial<ScanRequest>, own: readonly OwnCredential[] = []): string {
   const findings = detect(request(given), own);
-  return findings.length > 0 ? lineOf(findings) : 'allowed';
+  return findings.length > 0 ? answerOf(findings).line : 'allowed';
 }
 
 describe('what agents send all day', () => {

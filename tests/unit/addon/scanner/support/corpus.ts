@@ -43,6 +43,5 @@ export function requestOf({ payload }: CorpusCase): ScanRequest {
     fields,
     trailers: [],
     body: Buffer.from(payload.body ?? ''),
-    privateAddress: 'refuse',
   };
 }

@@ -8,7 +8,6 @@ export function request(given: Partial<ScanRequest> = {}): ScanRequest {
     fields: [],
     trailers: [],
     body: Buffer.alloc(0),
-    privateAddress: 'refuse',
     ...given,
   };
 }

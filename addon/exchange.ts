@@ -106,7 +106,13 @@ async function release(
     await progress.leg.send(undefined, held);
     return { kind: 'sent', last: held.last };
   }
-  const admission = { path: head.path, bytes: held.size, elsewhere: neutral.elsewhere, masked: verdict.masked ?? [] };
+  const admission = {
+    path: head.path,
+    bytes: held.size,
+    elsewhere: [...new Set([...neutral.elsewhere, ...(verdict.elsewhere ?? [])])],
+    unscanned: verdict.unscanned ?? 0,
+    masked: verdict.masked ?? [],
+  };
   steps.journal.admit({ id, method: head.method, target: head.target }, admission);
   progress.admitted = true;
   progress.leg = await steps.upstream.open(head, client.gone);

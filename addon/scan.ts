@@ -15,7 +15,6 @@ import {
   SCAN_PARTS_AT_ONCE,
   SCAN_QUEUE,
   WHOLE_BYTES,
-  WINDOW_BYTES,
   WINDOWED_AT_ONCE,
 } from './limits.ts';
 import type { Field, RequestHead, Target, Unit } from './message.ts';
@@ -45,7 +44,7 @@ export interface ScannerOptions {
   readonly review?: Secrets['review'];
   readonly inWindow?: Secrets['inWindow'];
   /** Bytes of one window of a body that is too large to be scanned as one. */
-  readonly windowBytes?: number;
+  readonly windowBytes: number;
   /** Bytes beyond which a body to this target is not scanned; known values are looked for all the same. */
   readonly unscannedOver?: (target: Target) => number | undefined;
   /** Milliseconds for a part of so many bytes. */
@@ -122,7 +121,7 @@ async function scanLarge(
   [id, head, unit, gone]: Request,
   leave: 'nothing' | 'body',
 ): Promise<ScanResult> {
-  const { limits, windowBytes = WINDOW_BYTES, inWindow, review } = means.options;
+  const { limits, windowBytes, inWindow, review } = means.options;
   const slot = await means.windowed.enter(gone); // whoever waits holds no memory
   if (slot === 'full') return { kind: 'error', cause: 'too many large bodies are waiting' };
   if (slot === 'gone') return { kind: 'error', cause: 'the agent left before the scan' };

@@ -1,10 +1,13 @@
 /** The sidecar as a whole: listeners, scanner and upstream around `exchange`. */
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { bodyLimit, unscannedOver } from '../contracts/bodies.ts';
 import type { Outcome } from '../contracts/exchange.ts';
 import type { Renewal } from '../contracts/secret.ts';
 import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../contracts/sidecar.ts';
 import { type Authority, makeAuthority } from './authority.ts';
+import { makeBodies } from './body.ts';
 import { makeBudget } from './budget.ts';
 import { makeClient } from './client/h1.ts';
 import { openDoor } from './client/listen.ts';
@@ -12,13 +15,21 @@ import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
-import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
+import {
+  BODY_BYTES,
+  BUDGET_BYTES,
+  NETWORK_SCAN_QUEUE,
+  NETWORK_WINDOW_BYTES,
+  SPOOL_BYTES,
+  WINDOW_BYTES,
+} from './limits.ts';
 import { makeMasks } from './masks.ts';
 import type { Refusal, Target } from './message.ts';
 import { decide, isTunnelPort } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { holdSecrets } from './secrets.ts';
 import { connectScanner, type ScannerOptions } from './scan.ts';
+import { makeSpool } from './spool.ts';
 import { openSink, type SinkOptions } from './sink.ts';
 import { addressCheck, refusalOf } from './upstream/address.ts';
 import { makeDial, makeResolve, type Resolve } from './upstream/dial.ts';
@@ -47,7 +58,6 @@ export interface Surroundings {
   readonly resolve?: Resolve;
   readonly deadline?: NonNullable<ScannerOptions['deadline']>;
   readonly lostMs?: number;
-  readonly bodyBytes?: number;
   readonly budgetBytes?: number;
   readonly connectMs?: number;
   readonly headMs?: number;
@@ -63,11 +73,19 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const sink = network && (await openSink(sinkOptions(network, key)));
   const secrets = holdSecrets(config.secrets);
   const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
+  const limit = ({ host, port }: Target) => bodyLimit(config.bodies, host, port);
+  const spool = makeSpool({
+    folder: dirname(config.journal),
+    disk: makeBudget(Math.max(SPOOL_BYTES, 2 * config.bodies.limit_bytes)),
+  });
+  const bodies = makeBodies({ budget, spool, limit });
   const scanner = connectScanner({
     ...reachOf(config.scanner),
     key,
     budget,
     review: (all) => secrets.review(all),
+    inWindow: secrets.inWindow,
+    unscannedOver: ({ host, port }) => unscannedOver(config.bodies, host, port),
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
   const check = addressCheck(policy.allow_private);
@@ -126,7 +144,6 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     const is = host.text === listen.address ? ports.includes(port) : own.has(host.text);
     return is ? { kind: 'refused', status: 403, reason: 'the target is the sidecar itself' } : undefined;
   }
-  const bodyBytes = around.bodyBytes ?? network?.body_bytes ?? BODY_BYTES;
 
   const door = await openDoor({
     address: listen.address,
@@ -136,7 +153,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     authority,
     refuseTunnel,
     serve(request, response, how) {
-      const client = makeClient(request, response, { ...how, budget, refuse: loop, bodyBytes });
+      const client = makeClient(request, response, { ...how, bodies, refuse: loop });
       const running = exchange(client, newId(), steps).then(
         () => undefined,
         () => client.destroy(),
@@ -179,13 +196,18 @@ function sinkOptions({ address, sink }: PipelockScanner, key: Buffer): SinkOptio
 /** One scan per core: a network scanner takes a core for each, and more of them would only wait inside it. */
 function reachOf(
   scanner: SidecarConfig['scanner'],
-): Pick<ScannerOptions, 'reach' | 'limits' | 'connections' | 'queue'> {
+): Pick<ScannerOptions, 'reach' | 'limits' | 'windowBytes' | 'connections' | 'queue'> {
   if (scanner.kind === 'embedded')
-    return { reach: { kind: 'socket', path: scanner.socket }, limits: { reads: 'all', bodyBytes: BODY_BYTES } };
+    return {
+      reach: { kind: 'socket', path: scanner.socket },
+      limits: { reads: 'all', bodyBytes: BODY_BYTES },
+      windowBytes: WINDOW_BYTES,
+    };
   const { address, port, body_bytes: bodyBytes, masks } = scanner;
   return {
     reach: { kind: 'tcp', address, port },
     limits: { reads: 'plain', bodyBytes, masks: makeMasks(masks) },
+    windowBytes: NETWORK_WINDOW_BYTES,
     connections: availableParallelism(),
     queue: NETWORK_SCAN_QUEUE,
   };

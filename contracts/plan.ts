@@ -1,5 +1,6 @@
 /** The launch plan: what will exist, as data. Printed by `--dry-run --format=json`, executed by `launch`. */
 import { z } from 'zod';
+import { bodiesSchema } from './bodies.ts';
 import { maskSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
 import { policySchema } from './policy.ts';
@@ -140,6 +141,7 @@ export const planSchema = z.strictObject({
     policy: policySchema,
     networks: z.array(z.string()),
     upstream_ca: z.array(z.string()),
+    bodies: bodiesSchema,
     mitm: z.strictObject({ enabled: z.literal(true), ca_fingerprint: z.null() }),
   }),
   scanner: z.discriminatedUnion('kind', [

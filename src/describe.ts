@@ -1,4 +1,5 @@
 /** The plan as text for people, or as JSON for programs. */
+import { type Bodies, formatBytes, formatUnscanned } from '../contracts/bodies.ts';
 import { formatMask } from '../contracts/mask.ts';
 import {
   type ContainerSpec,
@@ -63,6 +64,7 @@ function describeText(plan: LaunchPlan): string {
     ...(plan.egress.upstream_ca.length > 0
       ? [`  further roots for upstream TLS: ${plan.egress.upstream_ca.join(', ')}`]
       : []),
+    ...describeBodies(plan.egress.bodies),
     '  TLS is opened with a CA that is made at the launch and lives in memory only',
     ...(plan.secrets.length > 0 ? ['secrets', ...plan.secrets.flatMap(describeSecret)] : []),
     'scanner',
@@ -74,6 +76,13 @@ function describeText(plan: LaunchPlan): string {
   ]
     .map(visible)
     .join('\n')}\n`;
+}
+
+function describeBodies(bodies: Bodies): string[] {
+  return [
+    `  largest body: ${formatBytes(bodies.limit_bytes)}`,
+    ...bodies.unscanned.map((one) => `  ${formatUnscanned(one)}`),
+  ];
 }
 
 function describeSecret({ name, from, hosts, places, headers }: LaunchPlan['secrets'][number]): string[] {

@@ -1,4 +1,5 @@
-/** Reads a journal, and says in a few lines what was refused in it. */
+/** Reads a journal, and says in a few lines what was refused in it, and what passed unscanned. */
+import { formatBytes } from '../contracts/bodies.ts';
 import { type JournalLine, journalLineSchema, type Outcome } from '../contracts/exchange.ts';
 import { DEFAULT_PORTS, formatRule } from '../contracts/policy.ts';
 
@@ -18,6 +19,7 @@ export function readJournal(text: string): JournalLine[] {
  * the rest is to be seen. Nothing, if nothing was refused.
  */
 export function summarize(lines: readonly JournalLine[], slug: string, most = 5): string[] {
+  const unscanned = describeUnscanned(lines);
   const counts = new Map<string, number>();
   for (const line of lines) {
     const text = line.event === 'admitted' ? undefined : describeRefusal(line.host, line.port, line.outcome);
@@ -26,12 +28,26 @@ export function summarize(lines: readonly JournalLine[], slug: string, most = 5)
   const said = [...counts]
     .sort(([, a], [, b]) => b - a)
     .map(([text, count]) => text.replace('{}', count === 1 ? 'once' : `${count} times`));
-  if (said.length === 0) return [];
-  const more = said.length - (most - 1);
+  if (said.length === 0) return unscanned;
+  const listed = most - 1 - unscanned.length;
+  const more = said.length - listed;
   return [
-    ...said.slice(0, most - 1),
+    ...unscanned,
+    ...said.slice(0, listed),
     `${more > 0 ? `and ${more} more kinds of refusal` : 'each request'}: bottle records ${slug}`,
   ];
+}
+
+/** The share of what no scanner was asked about, of all bytes of bodies that were let through. */
+function describeUnscanned(lines: readonly JournalLine[]): string[] {
+  const bodies = lines.filter((line) => line.event === 'admitted');
+  const passed = bodies.filter(({ unscanned_bytes: bytes = 0 }) => bytes > 0);
+  if (passed.length === 0) return [];
+  const all = bodies.reduce((sum, { body_bytes: bytes }) => sum + bytes, 0);
+  const unscanned = passed.reduce((sum, { unscanned_bytes: bytes = 0 }) => sum + bytes, 0);
+  const share = Math.ceil((unscanned / all) * 100);
+  const hosts = [...new Set(passed.map(({ host }) => host))].join(', ');
+  return [`passed UNSCANNED: ${formatBytes(unscanned)} of ${formatBytes(all)} (${share} %), to ${hosts}`];
 }
 
 /** undefined: nothing to report. `{}` stands where the count goes. */

@@ -1,5 +1,5 @@
 /** What a launch will make, decided before anything is touched. Pure: same manifest, same session, same plan. */
-import { memoryBytes } from '../contracts/manifest.ts';
+import { formatUnscanned, memoryBytes, readBodies } from '../contracts/bodies.ts';
 import { masksOf, masksWishSchema } from '../contracts/mask.ts';
 import { PIPELOCK_BODY_BYTES, PIPELOCK_IMAGE, PIPELOCK_VERSIONS, versionOfImage } from '../contracts/pipelock.ts';
 import { looksLikeCredential } from '../contracts/placeholder.ts';
@@ -33,6 +33,11 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
   const { manifest } = loaded;
   const name = (part: string) => `bottle-${slug}-${part}`;
   const policy = readPolicy(manifest.egress.allow, manifest.egress.allow_private);
+  const bodies = readBodies({
+    scanner: manifest.scanner.kind,
+    limit: manifest.egress.body_limit,
+    unscanned: manifest.egress.unscanned,
+  });
   const user = agentUser(loaded);
   const proxy = { host: name('bump'), port: PROXY_PORT };
   const variables = clientVariables(proxy);
@@ -139,6 +144,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
         upstream_ca: loaded.upstreamCa.map(({ pem }) => pem),
         scanner: scan.reached,
         secrets: boundSecrets(loaded),
+        bodies,
         journal: `${JOURNAL_FOLDER}/journal.ndjson`,
       },
       scanner: scan.config,
@@ -148,6 +154,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       policy,
       networks: manifest.egress.networks,
       upstream_ca: loaded.upstreamCa.map(({ path }) => path),
+      bodies,
       mitm: { enabled: true, ca_fingerprint: null },
     },
     scanner: scan.plan,
@@ -160,7 +167,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       ...lateSecrets(loaded),
       ...scan.late_bound,
     },
-    notes: notes(loaded),
+    notes: [...notes(loaded), ...bodies.unscanned.map(formatUnscanned)],
   };
 }
 

@@ -50,6 +50,7 @@ async function config(): Promise<SidecarConfig> {
     upstream_ca: [],
     scanner: { kind: 'embedded', socket: join(folder, 'scanner.sock') },
     secrets: [],
+    bodies: { limit_bytes: 1_000_000, unscanned: [] },
     journal: join(folder, 'journal.jsonl'),
   };
 }

@@ -82,6 +82,7 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
     upstream_ca: options.upstreamCa ? [options.upstreamCa.certificate] : [],
     scanner: { kind: 'embedded', socket },
     secrets: [],
+    bodies: { limit_bytes: 2 ** 31, unscanned: [] },
     journal: journalFile,
     ...options.config,
   };

@@ -68,6 +68,7 @@ async function scanInParts(
   const scanner = connectScanner({
     reach: { kind: 'socket', path: join(folder, 'scanner.sock') },
     limits: { reads: 'plain', bodyBytes: 100_000 },
+    windowBytes: 100_000,
     key: KEY,
     budget,
     deadline: () => 500,

@@ -126,7 +126,7 @@ const SIDECAR: Row[] = [
     files: JUDGEMENT,
     not: ['addon/request.ts'],
     may: ['contracts/*', ...JUDGEMENT, 'node:crypto'],
-    types: ['addon/journal.ts', 'addon/secrets.ts'],
+    types: ['addon/journal.ts', 'addon/secrets.ts', 'addon/spool.ts'],
     why: 'what becomes of a request is decided from values alone: no socket, no file, no package',
   },
   {
@@ -172,12 +172,23 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/decode/*'],
-    may: ['addon/decode/*', 'node:buffer', 'node:zlib'],
+    may: ['addon/decode/*', 'node:{buffer,stream,zlib}'],
     why: 'sidecar and scanner read what is encoded in one and the same way, from the bytes alone',
   },
   {
+    files: ['addon/{windowed,windows}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{parts,windows}.ts', 'addon/decode/*'],
+    types: ['addon/secrets.ts'],
+    why: 'what a scanner is given of a large body follows from its bytes alone, wherever they are read from',
+  },
+  {
+    files: ['addon/spool.ts'],
+    may: [...JUDGEMENT, 'node:{crypto,fs,path}', 'node:fs/promises'],
+    why: 'it keeps bytes on a disk, and knows nothing of what they are',
+  },
+  {
     files: ['addon/scan.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{call,parts}.ts', 'node:crypto', 'node:timers/promises'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{call,parts,windowed}.ts', 'node:crypto', 'node:timers/promises'],
     types: ['addon/secrets.ts'],
     why: 'it asks the scanner, and knows neither agent nor upstream',
   },
@@ -211,7 +222,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/sidecar.ts', 'addon/main.ts'],
-    may: ['contracts/*', 'addon/*', 'addon/client/*', 'addon/upstream/*', 'node:{crypto,os,readline}'],
+    may: ['contracts/*', 'addon/*', 'addon/client/*', 'addon/upstream/*', 'node:{crypto,os,path,readline}'],
     why: 'they put the parts together; the scanner is another program',
   },
 ];

@@ -1,6 +1,7 @@
 /** The body of a request as it arrives, whatever the protocol: kept in memory or, if it is large, on the disk, within one limit. */
 import { type Budget, gather } from './budget.ts';
-import { SPOOL_BLOCK, WHOLE_BYTES } from './limits.ts';
+import { codeOf } from './code.ts';
+import { BODY_BYTES, SPOOL_BLOCK, UNKNOWN_BYTES } from './limits.ts';
 import type { Field, Received, Refusal, Target, Unit } from './message.ts';
 import type { Spool, Spooled, Trouble } from './spool.ts';
 
@@ -50,14 +51,15 @@ export interface BodyLimits {
 /** A refusal if the head already says that it is too large. */
 export function receiveBody({ budget, spool, bodyBytes, announced }: BodyLimits): Arriving | Refusal {
   if (announced > bodyBytes) return tooLarge(bodyBytes);
-  const whole = spool ? WHOLE_BYTES : bodyBytes;
-  const memory = gather(budget, announced > whole ? 0 : announced);
+  // A body of unknown length that turns out to be short comes back from the disk at its end.
+  const most = spool ? (announced > 0 ? BODY_BYTES : UNKNOWN_BYTES) : bodyBytes;
+  const memory = gather(budget, announced > most ? 0 : announced);
   let disk: Spooled | undefined;
   let size = 0;
 
   function keep(piece: Buffer): Refusal | 'wait' | undefined {
     if (size > bodyBytes) return tooLarge(bodyBytes);
-    if (!spool || Math.max(size, announced) <= whole) return memory.add(piece) ? undefined : FULL;
+    if (!spool || Math.max(size, announced) <= most) return memory.add(piece) ? undefined : FULL;
     disk ??= moved(spool);
     return disk ? answerTo(disk.add(piece)) : FULL;
   }
@@ -108,6 +110,7 @@ export function receiveBody({ budget, spool, bodyBytes, announced }: BodyLimits)
       release();
       return refusalOf(trouble);
     }
+    if (file.size <= BODY_BYTES) return await backInMemory(file, trailers);
     return {
       kind: 'unit',
       size: file.size,
@@ -116,6 +119,23 @@ export function receiveBody({ budget, spool, bodyBytes, announced }: BodyLimits)
       chunks: () => file.chunks(),
       [Symbol.dispose]: release,
     };
+  }
+
+  async function backInMemory(file: Spooled, trailers: readonly Field[]): Promise<Received> {
+    const bytes = gather(budget, file.size);
+    try {
+      for await (const piece of file.chunks()) {
+        if (bytes.add(piece)) continue;
+        bytes.release();
+        return FULL;
+      }
+    } catch (error) {
+      bytes.release();
+      return refusalOf({ kind: 'broken', cause: codeOf(error) });
+    } finally {
+      release();
+    }
+    return inMemory(bytes.bytes(), trailers, () => bytes.release());
   }
 
   return body;

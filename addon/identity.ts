@@ -4,21 +4,20 @@
  */
 import type { BoundSecret, SecretPlace } from '../contracts/secret.ts';
 import { formatPlace } from '../contracts/secret.ts';
+import type { Member } from './members.ts';
 import type { Field, RequestHead } from './message.ts';
-import { valuesOf } from './request.ts';
 
 /**
- * `own`: the secrets that the request's host is bound to; `body`: undefined if it is too large to be read. Undefined if the request
- * stands under one of them or is harmless.
+ * `own`: the secrets that the request's host is bound to. `members`: what `isKeyMember` names in the body, which is undefined if it is
+ * too large to be read as one. Undefined if the request stands under one of the secrets or is harmless.
  */
 export function identityProblem(
   head: RequestHead,
   body: Buffer | undefined,
+  members: readonly Member[],
   own: readonly BoundSecret[],
 ): string | undefined {
   let proven = false;
-  if (!body && isForm(head))
-    return 'blocked: a form of this size is not searched for credentials other than the own one';
   for (const [name, value] of head.fields) {
     const lower = name.toLowerCase();
     if (own.some((secret) => secret.places.some((place) => standsInField(place, secret, lower, value)))) proven = true;
@@ -34,11 +33,17 @@ export function identityProblem(
       return foreign(`the query parameter ${name.toLowerCase().slice(0, 40)}`);
   }
   if (own.some((secret) => secret.places.some((place) => standsInPath(place, secret, head.path)))) proven = true;
-  const inForm = foreignFormField(head, body, own);
-  if (inForm !== undefined) return foreign(`the form field ${inForm.slice(0, 40)}`);
+  const inBody = foreignMember(members, own);
+  if (inBody !== undefined) return inBody;
   if (proven || isHarmless(head, body)) return undefined;
   const wanted = own.map(({ name, places }) => `${name} (${places.map(formatPlace).join(', or ')})`);
   return `blocked: this host is bound to ${wanted.join(' or ')}; without it only GET and HEAD without a body are sent`;
+}
+
+/** The finding about a member of a body that names somebody else. */
+export function foreignMember(members: readonly Member[], own: readonly BoundSecret[]): string | undefined {
+  const found = members.find(({ value }) => value !== '' && !own.some(({ placeholder }) => value === placeholder));
+  return found && foreign(`the ${found.kind} ${found.name.toLowerCase().slice(0, 40)}`);
 }
 
 /** True if the field is this place, and holds the placeholder there. `name` in lower case. */
@@ -151,30 +156,12 @@ export function isKeyParameter(name: string): boolean {
 const KEY_PARAMETER =
   /^(key|auth|jwt|sig|signature|authorization|password|passwd|secret|client[-_]?secret|api[-_]?key|access[-_]?key([-_]?id)?|awsaccesskeyid|googleaccessid|sas|(x-(amz|goog|ms|oss)-)(signature|credential|security-token)|([a-z]+[-_]?)?token)$/i;
 
-/** A form may hold what a header would; only names that stand for nothing else count. */
-function foreignFormField(
-  head: RequestHead,
-  body: Buffer | undefined,
-  own: readonly BoundSecret[],
-): string | undefined {
-  if (!body || !isForm(head)) return undefined;
-  const found = body
-    .toString('latin1')
-    .split('&')
-    .map(readPair)
-    .find(
-      ({ name, value }) =>
-        FORM_FIELD.test(name) && value !== '' && !own.some(({ placeholder }) => value === placeholder),
-    );
-  return found?.name.toLowerCase();
+/** A name in a body by which servers recognise who asks, and that stands for nothing else. */
+export function isKeyMember(name: string): boolean {
+  return KEY_MEMBER.test(name);
 }
 
-function isForm({ fields }: RequestHead): boolean {
-  const [type = ''] = valuesOf(fields, 'content-type');
-  return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(type);
-}
-
-const FORM_FIELD = /^((access|private|oauth|job|refresh)[-_]?token|client[-_]?secret|api[-_]?key)$/i;
+const KEY_MEMBER = /^((access|private|oauth|job|refresh)[-_]?token|client[-_]?secret|api[-_]?key)$/i;
 
 /** The placeholder by itself, in whatever form a client writes it: worthless, and nobody else's. */
 function isOnlyPlaceholder({ placeholder }: BoundSecret, value: string): boolean {

@@ -8,10 +8,13 @@ const GiB = 1024 * MiB;
 export const HEAD_BYTES = 64 * KiB;
 /** Fields of a request. Node's parser drops silently beyond 1000 unless told otherwise; no known client sends 100. */
 export const HEAD_FIELDS = 500;
-/** Bytes of one message that is held in memory, whatever a manifest says: a long conversation with images is about 20 MiB. */
+/**
+ * Bytes of a body, or of one message of a stream, that is held in memory and looked at as one text: a long conversation with images is
+ * about 20 MiB. Longer bodies lie on the disk.
+ */
 export const BODY_BYTES = 32 * MiB;
-/** Bytes of a body that is held in memory and looked at as one text; longer ones lie on the disk. Nearly every call of a model is shorter. */
-export const WHOLE_BYTES = 16 * MiB;
+/** Bytes of a body of unknown length that stay in memory until it is whole. */
+export const UNKNOWN_BYTES = 8 * MiB;
 /** Bytes of all request bodies that are held at once. Together with the idle process it stays well below its container's 1 GiB. */
 export const BUDGET_BYTES = 256 * MiB;
 /** Bytes of all bodies that lie on the disk at once, or twice the largest one that a manifest allows. */

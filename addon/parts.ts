@@ -7,7 +7,7 @@ import type { Host } from '../contracts/host.ts';
 import { bytesInMemory } from './body.ts';
 import type { Masked } from '../contracts/mask.ts';
 import { decodeContent } from './decode/inflate.ts';
-import { decodedLayers } from './decode/layers.ts';
+import { decodedLayers, textIn } from './decode/layers.ts';
 import { Work } from './decode/work.ts';
 import { EXTRACT_FIELD_BYTES, EXTRACT_OVERLAP, EXTRACT_SPARE } from './limits.ts';
 import { countMasked, type Masks, NO_MASKS } from './masks.ts';
@@ -160,7 +160,7 @@ function inPlain(
   const inHead = headExtract(head, unit.trailers, most);
   if (!layers || !inHead) return refused(413, 'the request decodes to more than can be scanned');
   const inField = inHead.length <= EXTRACT_FIELD_BYTES;
-  const extract = joined([...reading.unseen, packed.text, ...layers, inField ? NOTHING : inHead]);
+  const extract = joined([...reading.unseen, textIn(packed.text), ...layers, inField ? NOTHING : inHead]);
 
   const kept = head.fields.filter(([name]) => !REWRITTEN.has(name.toLowerCase()));
   const type = reading.type === undefined ? [] : [['Content-Type', reading.type] as const];

@@ -50,7 +50,7 @@ export function readBody(body: Buffer, declared: string | undefined, masks: Host
   return plain;
 }
 
-/** The texts of the git packs in a body, without what is masked in them. A push that cannot be read to its end is not sent. */
+/** The contents of the git packs in a body, without what is masked in them. A push that cannot be read to its end is not sent. */
 export function readPacked(
   body: Buffer,
   declared: string | undefined,
@@ -62,7 +62,7 @@ export function readPacked(
   if (!packed) return { text: NOTHING, runs: [] };
   if (!packed.isWhole && declared !== undefined && readType(declared)?.essence === PUSH)
     return refused(400, 'the git objects of the body cannot be read; they cannot be scanned for secrets');
-  return maskHashes(packed.text, masks);
+  return maskHashes(packed.content, masks);
 }
 
 /** Undefined: not a media type with well-formed parameters. */

@@ -14,7 +14,7 @@ import {
   SCAN_MS_PER_MB,
   SCAN_PARTS_AT_ONCE,
   SCAN_QUEUE,
-  WHOLE_BYTES,
+  BODY_BYTES,
   WINDOWED_AT_ONCE,
 } from './limits.ts';
 import type { Field, RequestHead, Target, Unit } from './message.ts';
@@ -42,7 +42,7 @@ export interface ScannerOptions {
   readonly budget: Budget;
   /** Look at what goes out: known values never do. */
   readonly review?: Secrets['review'];
-  readonly inWindow?: Secrets['inWindow'];
+  readonly inWindows?: Secrets['inWindows'];
   /** Bytes of one window of a body that is too large to be scanned as one. */
   readonly windowBytes: number;
   /** Bytes beyond which a body to this target is not scanned; known values are looked for all the same. */
@@ -95,7 +95,7 @@ function scanUnit(means: Means, request: Request): Promise<ScanResult> {
   if (unit.message) return scanWhole(means, request);
   const over = unscannedOver?.(head.target) ?? Number.POSITIVE_INFINITY;
   if (unit.size > over) return scanLarge(means, request, 'body');
-  return unit.size > Math.min(WHOLE_BYTES, limits.bodyBytes)
+  return unit.size > Math.min(BODY_BYTES, limits.bodyBytes)
     ? scanLarge(means, request, 'nothing')
     : scanWhole(means, request);
 }
@@ -121,7 +121,7 @@ async function scanLarge(
   [id, head, unit, gone]: Request,
   leave: 'nothing' | 'body',
 ): Promise<ScanResult> {
-  const { limits, windowBytes, inWindow, review } = means.options;
+  const { limits, windowBytes, inWindows, review } = means.options;
   const slot = await means.windowed.enter(gone); // whoever waits holds no memory
   if (slot === 'full') return { kind: 'error', cause: 'too many large bodies are waiting' };
   if (slot === 'gone') return { kind: 'error', cause: 'the agent left before the scan' };
@@ -130,7 +130,7 @@ async function scanLarge(
       name: nameOf(id),
       limits,
       windowBytes,
-      review: inWindow,
+      review: inWindows?.(head),
       leave,
       ask: async (part, seen) => {
         const reviewed = seen === 'seen' ? [part] : (review?.([part]) ?? [part]);

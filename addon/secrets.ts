@@ -8,11 +8,22 @@ import type { BoundSecret, SecretPlace } from '../contracts/secret.ts';
 import { bytesInMemory } from './body.ts';
 import { decodeContent, openCompressed } from './decode/inflate.ts';
 import { Work } from './decode/work.ts';
-import { identityProblem, readBasic, readPair, standsInField, standsInPath, standsInQuery } from './identity.ts';
+import {
+  foreignMember,
+  identityProblem,
+  isKeyMember,
+  readBasic,
+  readPair,
+  standsInField,
+  standsInPath,
+  standsInQuery,
+} from './identity.ts';
+import { membersInWindow, membersOf } from './members.ts';
 import type { Client, Field, RequestHead, Target, Unit } from './message.ts';
+import { neutralOf, replaceBytes, replaceCut, replaceText } from './neutral.ts';
 import { sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
-import { Search, spellingsOf } from './spellings.ts';
+import { Search } from './spellings.ts';
 import { tap, type Tap } from './tap.ts';
 
 export interface Secrets {
@@ -20,8 +31,8 @@ export interface Secrets {
   objection(head: RequestHead, unit: Unit): string | undefined;
   /** The request as a scanner may see it, and the secrets whose placeholder stands elsewhere than in its place. */
   neutralize(head: RequestHead, unit: Unit): Neutral;
-  /** One window of a body that is too large for the three around this; undefined if there are no secrets. */
-  readonly inWindow: ((bytes: Buffer) => WindowReview) | undefined;
+  /** The same three for a body that is too large for them, window by window; undefined if there are no secrets. */
+  inWindows(head: RequestHead): ((window: Buffer, begins: boolean) => WindowReview) | undefined;
   /** The parts that a scanner is to be given, once more: what was decoded on the way may hold what nothing showed before. */
   review<P extends ReviewedPart>(parts: readonly P[]): readonly P[] | { readonly finding: string };
   /** The head as it is sent: values in their places, the manifest's fields set. */
@@ -73,7 +84,9 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
     if (leaked !== undefined) return leakOf(leaked);
     if (unit.message) return undefined; // who asks was judged with the head
     const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
-    return own.length === 0 ? undefined : identityProblem(head, body, own);
+    if (own.length === 0) return undefined;
+    const [type = ''] = valuesOf(head.fields, 'content-type');
+    return identityProblem(head, body, read ? membersOf(type, read, isKeyMember) : [], own);
   }
 
   function neutralize(head: RequestHead, unit: Unit): Neutral {
@@ -105,12 +118,20 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   const plainFields = (fields: readonly Field[]) =>
     fields.map(([name, value]): Field => [plainText(name), plainText(value)]);
 
-  function inWindow(bytes: Buffer): WindowReview {
-    const leaked = search.inRequest(bytes);
-    if (leaked !== undefined) return { kind: 'block', finding: leakOf(leaked) };
-    const found = neutrals.filter(({ pairs }) => pairs.some(([from]) => bytes.includes(from.bytes)));
-    const plain = neutrals.reduce((left, { pairs }) => replaceCut(left, pairs), plainBytes(bytes));
-    return { kind: 'reviewed', bytes: plain, elsewhere: found.map(({ name }) => name) };
+  function inWindows(head: RequestHead): ReturnType<Secrets['inWindows']> {
+    if (bound.length === 0) return undefined;
+    const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
+    const [type = ''] = valuesOf(head.fields, 'content-type');
+    return (window, begins) => {
+      const leaked = search.inRequest(window);
+      if (leaked !== undefined) return { kind: 'block', finding: leakOf(leaked) };
+      const members = own.length === 0 ? [] : membersInWindow(type, window, begins, isKeyMember);
+      const problem = members === 'unreadable' ? TOO_LARGE_TO_JUDGE : foreignMember(members, own);
+      if (problem !== undefined) return { kind: 'block', finding: problem };
+      const found = neutrals.filter(({ pairs }) => pairs.some(([from]) => window.includes(from.bytes)));
+      const plain = neutrals.reduce((left, { pairs }) => replaceCut(left, pairs), plainBytes(window));
+      return { kind: 'reviewed', bytes: plain, elsewhere: found.map(({ name }) => name) };
+    };
   }
 
   function review<P extends ReviewedPart>(parts: readonly P[]): readonly P[] | { readonly finding: string } {
@@ -152,7 +173,7 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   return {
     objection,
     neutralize,
-    inWindow: bound.length === 0 ? undefined : inWindow,
+    inWindows,
     review,
     inject,
     watch(client, cut) {
@@ -177,6 +198,9 @@ function identityOf({ hosts }: BoundSecret, host: Host): 'bound' | 'open' {
   const covering = hosts.filter((rule) => ruleCoversHost(rule, host));
   return covering.some(({ identity }) => identity === 'bound') ? 'bound' : 'open';
 }
+
+const TOO_LARGE_TO_JUDGE =
+  'blocked: a form or JSON of this size is not searched for other credentials than the one that this host is bound to';
 
 /** Over TLS to a port of the rule; over plain HTTP only where the manifest names the port, and that is not TLS's. */
 function mayGo({ hosts }: BoundSecret, { scheme, host, port }: Target): boolean {
@@ -216,58 +240,6 @@ function fillPath(place: SecretPlace, secret: BoundSecret, path: string, value: 
     });
   return `${path.slice(0, at)}${query.join('&')}`;
 }
-
-interface Spelled {
-  readonly text: string;
-  readonly bytes: Buffer;
-}
-type Pair = readonly [from: Spelled, to: Spelled];
-
-/** For each spelling of the placeholder the same spelling of a neutral word, of the same length. */
-function neutralOf({ name, placeholder }: BoundSecret): { name: string; pairs: Pair[] } {
-  const word = 'placeholder-'.repeat(Math.ceil(placeholder.length / 12)).slice(0, placeholder.length);
-  const to = spellingsOf(word);
-  const spelled = (bytes: Buffer): Spelled => ({ text: bytes.toString('latin1'), bytes });
-  const pairs = spellingsOf(placeholder).map((bytes, index): Pair => [spelled(bytes), spelled(to[index] ?? bytes)]);
-  const seen = new Set<string>();
-  return { name, pairs: pairs.filter(([{ text }]) => !seen.has(text) && seen.add(text)) };
-}
-
-function replaceText(text: string, pairs: readonly Pair[]): string {
-  return pairs.reduce((left, [from, to]) => left.replaceAll(from.text, to.text), text);
-}
-
-/** The same bytes if none of the spellings stands in them, else a copy. */
-function replaceBytes(bytes: Buffer, pairs: readonly Pair[]): Buffer {
-  let out = bytes;
-  for (const [from, to] of pairs) {
-    for (let at = out.indexOf(from.bytes); at >= 0; at = out.indexOf(from.bytes, at + from.bytes.length)) {
-      if (out === bytes) out = Buffer.from(bytes);
-      to.bytes.copy(out, at);
-    }
-  }
-  return out;
-}
-
-/** The same for a spelling that the window's beginning or end cuts through: half a placeholder would look like a credential. */
-function replaceCut(bytes: Buffer, pairs: readonly Pair[]): Buffer {
-  let out = bytes;
-  const replace = (part: Buffer, at: number) => {
-    if (out === bytes) out = Buffer.from(bytes);
-    part.copy(out, at);
-  };
-  for (const [from, to] of pairs) {
-    for (let kept = Math.min(from.bytes.length - 1, bytes.length); kept >= LEAST_CUT; kept -= 1) {
-      const [head, tail] = [from.bytes.subarray(0, kept), from.bytes.subarray(-kept)];
-      if (out.subarray(-kept).equals(head)) replace(to.bytes.subarray(0, kept), out.length - kept);
-      if (out.subarray(0, kept).equals(tail)) replace(to.bytes.subarray(-kept), 0);
-    }
-  }
-  return out;
-}
-
-/** Bytes below which no scanner takes a piece of a placeholder for a credential. */
-const LEAST_CUT = 8;
 
 function searchFor(values: ReadonlyMap<string, readonly string[]>): Search {
   return new Search([...values].flatMap(([name, all]) => all.map((value) => [name, value] as const)));

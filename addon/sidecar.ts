@@ -84,7 +84,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     key,
     budget,
     review: (all) => secrets.review(all),
-    inWindow: secrets.inWindow,
+    inWindows: (head) => secrets.inWindows(head),
     unscannedOver: ({ host, port }) => unscannedOver(config.bodies, host, port),
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });

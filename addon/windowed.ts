@@ -11,7 +11,7 @@ import { sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
 import type { WindowReview } from './secrets.ts';
 import type { ScanResult } from './verdict.ts';
-import { windowsOf } from './windows.ts';
+import { type Window, windowsOf } from './windows.ts';
 
 export interface WindowedScan {
   readonly name: ScanName;
@@ -19,7 +19,7 @@ export interface WindowedScan {
   /** Bytes of one window. */
   readonly windowBytes: number;
   /** Looks at a window before it goes out; undefined if there is nothing to look for. */
-  readonly review: ((window: Buffer) => WindowReview) | undefined;
+  readonly review: ((window: Buffer, begins: boolean) => WindowReview) | undefined;
   /** What the scanner is not asked about, so that only known values are looked for. */
   readonly leave: 'nothing' | 'body';
   /** Asks the scanner; never rejects. `seen`: known values have been looked for in the part's body. */
@@ -53,7 +53,7 @@ async function scanBody(head: RequestHead, unit: Unit, first: number, scan: Wind
   let asked: Promise<ScanResult> = Promise.resolve(ALLOWED);
   for await (const window of windowsOf(unit, { size: windowBytes, encodings })) {
     if (window.kind === 'refused' && leave === 'body') break; // nobody was to read it
-    const made = window.kind === 'window' ? reviewed(window.bytes, review) : window;
+    const made = window.kind === 'window' ? reviewed(window, review) : window;
     const texts = made.kind === 'reviewed' && leave === 'nothing' ? textsOf(made.bytes, limits) : [];
     const before = await asked;
     if (before.kind !== 'allow') return before;
@@ -68,8 +68,8 @@ async function scanBody(head: RequestHead, unit: Unit, first: number, scan: Wind
   return last.kind === 'allow' ? { ...last, ...unscanned, elsewhere: [...elsewhere] } : last;
 }
 
-function reviewed(bytes: Buffer, review: WindowedScan['review']): WindowReview {
-  return review ? review(bytes) : { kind: 'reviewed', bytes, elsewhere: [] };
+function reviewed({ bytes, begins }: Window, review: WindowedScan['review']): WindowReview {
+  return review ? review(bytes, begins) : { kind: 'reviewed', bytes, elsewhere: [] };
 }
 
 async function askAll(some: readonly ScanPart[], { ask }: WindowedScan): Promise<ScanResult> {

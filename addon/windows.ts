@@ -10,6 +10,8 @@ import type { Refusal, Unit } from './message.ts';
 export interface Window {
   readonly kind: 'window';
   readonly bytes: Buffer;
+  /** It is the first of the body, or of what a coding hides in it. */
+  readonly begins: boolean;
 }
 
 export interface WindowOptions {
@@ -71,12 +73,14 @@ function declared(encodings: readonly string[]): string[] {
 async function* cut(source: Bytes, size: number, overlap: number): AsyncGenerator<Window> {
   let window = Buffer.allocUnsafeSlow(size);
   let filled = 0;
+  let begins = true;
   for await (const piece of source) {
     for (let at = 0; at < piece.length; ) {
       if (filled === size) {
         const next = Buffer.allocUnsafeSlow(size); // the one before is still being scanned
         window.copy(next, 0, size - overlap);
-        yield { kind: 'window', bytes: window };
+        yield { kind: 'window', bytes: window, begins };
+        begins = false;
         window = next;
         filled = overlap;
       }
@@ -85,7 +89,7 @@ async function* cut(source: Bytes, size: number, overlap: number): AsyncGenerato
       filled += copied;
     }
   }
-  yield { kind: 'window', bytes: window.subarray(0, filled) };
+  yield { kind: 'window', bytes: window.subarray(0, filled), begins };
 }
 
 async function* piecesOf(unit: Pick<Unit, 'chunks'>): AsyncGenerator<Buffer> {

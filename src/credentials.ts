@@ -57,24 +57,25 @@ export async function readCredentials(
     values,
     follow(onRenewed) {
       const renewals = names.flatMap((name) => {
-        const [source, reading] = [sources[name], readings.get(name)];
-        return source && reading?.ends !== undefined ? [renew(name, source, reading.ends, machine, onRenewed)] : [];
+        const [source, { value = '', ends } = {}] = [sources[name], readings.get(name)];
+        return source && ends !== undefined ? [renew(name, source, { value, ends }, machine, onRenewed)] : [];
       });
       return { [Symbol.dispose]: () => renewals.forEach((renewal) => renewal[Symbol.dispose]()) };
     },
   };
 }
 
-/** Reads a value again before it ends, for as long as it is not disposed of. One that cannot be read is tried again. */
+/** Reads a value again before it ends, and hands it on if it is another, for as long as it is not disposed of. One that cannot be read is tried again. */
 function renew(
   name: string,
   source: CredentialSource,
-  ends: number,
+  first: Reading & { readonly ends: number },
   machine: Machine,
   onRenewed: (values: Record<string, string>) => void,
 ): Disposable {
   const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
+  let known = first.value;
   function plan(ms: number): void {
     timer = setTimeout(() => void again(), Math.min(ms, DAY_MS)).unref();
   }
@@ -85,10 +86,11 @@ function renew(
       debug('%s: %s', name, reading.why);
       return plan(RETRY_MS);
     }
-    onRenewed({ [name]: reading.value });
+    if (reading.value !== known) onRenewed({ [name]: reading.value });
+    known = reading.value;
     if (reading.ends !== undefined) plan(renewalIn(reading.ends - machine.now().getTime()));
   }
-  plan(renewalIn(ends - machine.now().getTime()));
+  plan(renewalIn(first.ends - machine.now().getTime()));
   return {
     [Symbol.dispose]() {
       over.abort();
@@ -98,6 +100,8 @@ function renew(
 }
 
 const DAY_MS = 86_400_000;
+/** What a file says is taken to hold for so long: programs that renew a token write it there. */
+const FILE_MS = 30_000;
 /** Between two tries of a source that fails. */
 const RETRY_MS = 5_000;
 const MARGIN_MS = 60_000;
@@ -129,7 +133,7 @@ async function readSource(
       return { value: (machine.env[source.variable] ?? '').trim(), ends: undefined };
     case 'file':
       try {
-        return { value: readFileSync(source.path, 'utf8').trim(), ends: undefined };
+        return { value: readFileSync(source.path, 'utf8').trim(), ends: machine.now().getTime() + FILE_MS };
       } catch (error) {
         return { why: `${source.path} cannot be read (${error instanceof Error ? error.message : 'unknown'})` };
       }

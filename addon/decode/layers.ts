@@ -15,7 +15,7 @@ export function decodedLayers(bytes: Buffer, work: Work, most: number): Buffer[]
   let [layer, left] = [bytes, most];
   for (let depth = 0; depth < MAX_LAYERS && layer.length > 0; depth += 1) {
     layer = nextLayer(layer, work, SPACE);
-    const text = isUtf8(layer) ? layer : textIn(layer);
+    const text = textIn(layer);
     if (text.length > 0) layers.push(text);
     left -= layer.length;
     if (left < 0 || work.exhausted !== undefined) return undefined;
@@ -23,8 +23,9 @@ export function decodedLayers(bytes: Buffer, work: Work, most: number): Buffer[]
   return layers;
 }
 
-/** Of bytes that are no text, the runs that are. */
+/** Text as it is; of bytes that are none, the runs that are. */
 export function textIn(bytes: Buffer): Buffer {
+  if (isUtf8(bytes)) return bytes;
   const sink = new Sink(SPACE);
   eachRun(bytes, TEXT_CLASS, LEAST_TEXT, (start, end) => {
     sink.copy(bytes, start, end);

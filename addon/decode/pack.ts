@@ -2,17 +2,15 @@
  * What `git push` sends: packs of objects, each of them a zlib stream of its own that begins in the middle of binary data. A pack is
  * found by its first bytes, whatever stands before it (gitformat-pack(5)).
  */
-import { isUtf8 } from 'node:buffer';
 import { inflateSync } from 'node:zlib';
 import { isTooLarge } from './inflate.ts';
-import { textIn } from './layers.ts';
 import { Sink } from './sink.ts';
 import type { Work } from './work.ts';
 
 export interface Packed {
-  /** The texts of all objects: files, commits, names; of a difference to another object, what it adds. */
-  readonly text: Buffer;
-  /** False: from some object on it could not be read, so that the rest is not in the text. */
+  /** The contents of all objects: files, commits, names; of a difference to another object, what it adds. */
+  readonly content: Buffer;
+  /** False: from some object on it could not be read, so that the rest is not in the content. */
   readonly isWhole: boolean;
 }
 
@@ -26,7 +24,7 @@ export function readPacks(bytes: Buffer, work: Work, separator?: number): Packed
     if (end === CUT) isWhole = false;
     at = end > at ? end : at + MAGIC.length;
   }
-  return found ? { text: sink.take(), isWhole } : undefined;
+  return found ? { content: sink.take(), isWhole } : undefined;
 }
 
 /** The four letters by themselves are in every text about packs. */
@@ -42,9 +40,8 @@ function readPack(bytes: Buffer, start: number, sink: Sink, work: Work): number 
   for (let left = bytes.readUInt32BE(start + 8); left > 0; left -= 1) {
     const object = readObject(bytes, at, work);
     if (!object) return CUT;
-    const text = object.isDelta ? addedBy(object.content, sink.separator) : object.content;
-    const readable = isUtf8(text) ? text : textIn(text);
-    sink.copy(readable, 0, readable.length);
+    const content = object.isDelta ? addedBy(object.content, sink.separator) : object.content;
+    sink.copy(content, 0, content.length);
     sink.separate();
     at = object.end;
   }

@@ -82,7 +82,7 @@ function scanPacks({ fields }: ScanRequest, body: Buffer, work: Work): Finding[]
   const place = { kind: 'body' } as const;
   const packed = readPacks(body, work);
   if (!packed) return [];
-  for (const piece of pieces(packed.text)) {
+  for (const piece of pieces(packed.content)) {
     const found = scanText(piece, place, work);
     if (found.length > 0) return found;
   }

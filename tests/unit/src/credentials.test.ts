@@ -107,6 +107,25 @@ suite('a value that ends is read again before', () => {
     }
   });
 
+  test('a file that changes is read again, and one that does not is not handed on', async () => {
+    using folder = makeFolder();
+    const path = folder.write('token', 'first-0123456\n');
+    mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 0 });
+    try {
+      const credentials = await readCredentials({ S: { kind: 'file', path } }, machine(), never);
+      const renewed: string[] = [];
+      using _ = credentials.follow((values) => renewed.push(values['S'] ?? ''));
+      for (const text of ['first-0123456', 'second-0123456\n', '', 'second-0123456', 'third-0123456']) {
+        folder.write('token', text);
+        mock.timers.tick(30_000);
+        await settle();
+      }
+      assert.deepEqual(renewed, ['second-0123456', 'third-0123456']);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
   test('what does not end is not read again', async () => {
     const credentials = await readCredentials({ S: command() }, machine(), never);
     using _ = credentials.follow(() => assert.fail());

@@ -8,7 +8,18 @@ import { planLaunch } from '../../../src/plan.ts';
 import { golden } from '../support/golden.ts';
 import { anyLoaded, builtInPlan, CANARY, fullPlan, loaded } from '../support/plans.ts';
 
-const pipelockPlan = () => planLaunch(loaded({ version: 1, scanner: { kind: 'pipelock' } }), { slug: 'demo' });
+const pipelockPlan = () =>
+  planLaunch(
+    loaded({
+      version: 1,
+      egress: { allow: ['api.anthropic.com', 'llm.example.com:8443'] },
+      scanner: {
+        kind: 'pipelock',
+        masks: { own: [{ name: 'gateway', hosts: ['llm.example.com:8443'], like: 'anthropic' }] },
+      },
+    }),
+    { slug: 'demo' },
+  );
 const snapshot = (name: string) => join(import.meta.dirname, '__snapshots__', name);
 
 suite('the plan as it is shown', () => {

@@ -126,7 +126,7 @@ const SIDECAR: Row[] = [
     files: JUDGEMENT,
     not: ['addon/request.ts'],
     may: ['contracts/*', ...JUDGEMENT, 'node:crypto'],
-    types: ['addon/journal.ts', 'addon/secrets.ts', 'addon/spool.ts'],
+    types: ['addon/{journal,members,secrets,spool}.ts'],
     why: 'what becomes of a request is decided from values alone: no socket, no file, no package',
   },
   {
@@ -156,8 +156,8 @@ const SIDECAR: Row[] = [
     why: 'it answers the agent’s questions, and asks nobody',
   },
   {
-    files: ['addon/{secrets,spellings,tap}.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
+    files: ['addon/{members,secrets,spellings,tap}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{members,spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
     why: 'what is done with a credential follows from the request alone: no socket, no file',
   },
   {

@@ -19,8 +19,8 @@ export const UNKNOWN_BYTES = 8 * MiB;
 export const BUDGET_BYTES = 256 * MiB;
 /** Bytes of all bodies that lie on the disk at once, or twice the largest one that a manifest allows. */
 export const SPOOL_BYTES = 4 * GiB;
-/** Bytes that are written to the disk, or read from it, at a time: larger ones are no faster. */
-export const SPOOL_BLOCK = 512 * KiB;
+/** Bytes that are written to the disk, or read from it, at a time: larger ones are no faster, and are garbage longer. */
+export const SPOOL_BLOCK = 128 * KiB;
 /** Bytes of the disk that a growing body takes at a time. */
 export const SPOOL_STEP = 64 * MiB;
 /** Bytes that bodies leave free on the disk, twice what a journal may have: it lies there too, and without it there is no service. */

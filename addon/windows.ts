@@ -9,6 +9,7 @@ import type { Refusal, Unit } from './message.ts';
 
 export interface Window {
   readonly kind: 'window';
+  /** Written over as soon as the window after the next is asked for. */
   readonly bytes: Buffer;
   /** It is the first of the body, or of what a coding hides in it. */
   readonly begins: boolean;
@@ -69,19 +70,19 @@ function declared(encodings: readonly string[]): string[] {
     .filter((coding) => coding !== '' && coding !== 'identity');
 }
 
-/** At least one window, which may be empty. */
+/** At least one window, which may be empty. Two places are used in turn: new ones for each would be garbage faster than it is collected. */
 async function* cut(source: Bytes, size: number, overlap: number): AsyncGenerator<Window> {
-  let window = Buffer.allocUnsafeSlow(size);
+  let [window, other] = [Buffer.allocUnsafeSlow(size), Buffer.alloc(0)];
   let filled = 0;
   let begins = true;
   for await (const piece of source) {
     for (let at = 0; at < piece.length; ) {
       if (filled === size) {
-        const next = Buffer.allocUnsafeSlow(size); // the one before is still being scanned
-        window.copy(next, 0, size - overlap);
         yield { kind: 'window', bytes: window, begins };
+        if (other.length === 0) other = Buffer.allocUnsafeSlow(size);
+        window.copy(other, 0, size - overlap);
+        [window, other] = [other, window];
         begins = false;
-        window = next;
         filled = overlap;
       }
       const copied = piece.copy(window, filled, at);

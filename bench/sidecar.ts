@@ -59,6 +59,7 @@ child.stdin.write(
     upstream_ca: [ca.certificate],
     secrets: [],
     scanner: { kind: 'embedded', socket },
+    bodies: { limit_bytes: 2 ** 31, unscanned: [] },
     journal: join(folder, 'journal.jsonl'),
   })}\n`,
 );

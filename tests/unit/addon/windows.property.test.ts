@@ -31,7 +31,8 @@ async function read(
 ): Promise<(Window | Refusal)[]> {
   const all: (Window | Refusal)[] = [];
   const unit = { size: body.length, chunks: () => pieces(body, piece) };
-  for await (const one of windowsOf(unit, { size, overlap, encodings })) all.push(one);
+  for await (const one of windowsOf(unit, { size, overlap, encodings }))
+    all.push(one.kind === 'window' ? { ...one, bytes: Buffer.from(one.bytes) } : one); // its place is used again
   return all;
 }
 

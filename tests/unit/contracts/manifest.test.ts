@@ -22,7 +22,7 @@ test('a manifest that says only its version gets every default', () => {
       mounts: [],
       limits: { memory: '4g', pids: 1024 },
     },
-    egress: { allow: [], upstream_ca: [], networks: [], allow_private: [] },
+    egress: { allow: [], upstream_ca: [], networks: [], allow_private: [], unscanned: [] },
     scanner: { kind: 'embedded' },
     secrets: {},
   });

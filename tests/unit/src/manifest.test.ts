@@ -72,7 +72,11 @@ suite('an unknown key is answered with the keys that are allowed there', () => {
       /allowed here: image, command, user, home, workdir, env, mounts, limits$/,
     ],
     ['version: 1\nagent: { limits: { cpu: 1 } }', 'agent.limits.cpu', /allowed here: memory, cpus, pids$/],
-    ['version: 1\negress: { deny: [] }', 'egress.deny', /allowed here: allow, upstream_ca, networks, allow_private$/],
+    [
+      'version: 1\negress: { deny: [] }',
+      'egress.deny',
+      /allowed here: allow, upstream_ca, networks, allow_private, body_limit, unscanned$/,
+    ],
     ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind, image, version, masks$/],
     [
       'version: 1\nagent: { mounts: [{ source: ., target: /w, ro: true }] }',

@@ -156,8 +156,8 @@ const SIDECAR: Row[] = [
     why: 'it answers the agent’s questions, and asks nobody',
   },
   {
-    files: ['addon/{members,secrets,spellings,tap}.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{members,spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
+    files: ['addon/{members,neutral,secrets,spellings,tap}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{members,neutral,spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
     why: 'what is done with a credential follows from the request alone: no socket, no file',
   },
   {

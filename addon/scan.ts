@@ -26,6 +26,7 @@ import type { Secrets } from './secrets.ts';
 import { selfTest } from './selftest.ts';
 import { type ScanResult, verdictOf } from './verdict.ts';
 import { scanWindowed } from './windowed.ts';
+import { beginsCompressed } from './windows.ts';
 
 export interface Scanner {
   scan(id: string, head: RequestHead, unit: Unit, gone: AbortSignal): Promise<ScanResult>;
@@ -89,15 +90,16 @@ interface Means {
 type Request = Parameters<Scanner['scan']>;
 
 /** As one, in windows, or its head alone. */
-function scanUnit(means: Means, request: Request): Promise<ScanResult> {
+async function scanUnit(means: Means, request: Request): Promise<ScanResult> {
   const [, head, unit] = request;
   const { limits, unscannedOver } = means.options;
   if (unit.message) return scanWhole(means, request);
   const over = unscannedOver?.(head.target) ?? Number.POSITIVE_INFINITY;
   if (unit.size > over) return scanLarge(means, request, 'body');
-  return unit.size > Math.min(BODY_BYTES, limits.bodyBytes)
-    ? scanLarge(means, request, 'nothing')
-    : scanWhole(means, request);
+  if (unit.size > Math.min(BODY_BYTES, limits.bodyBytes)) return scanLarge(means, request, 'nothing');
+  const result = await scanWhole(means, request);
+  const tooMuch = result.kind === 'refused' && result.status === 413;
+  return tooMuch && beginsCompressed(unit) ? scanLarge(means, request, 'nothing') : result;
 }
 
 /** Every part must be proven. A block says more than an error, so it is what is told of the two. */

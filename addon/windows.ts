@@ -2,8 +2,19 @@
  * What a scanner looks at of a body that is too large for one look: windows that overlap by more than anything that is looked for.
  * First of the bytes as they are sent, then of each text that a coding hides in them, declared or not.
  */
-import { type Bytes, codingOf, Expanded, lookOf, MAGIC_BYTES, NotCompressed, opened } from './decode/stream.ts';
+import { bytesInMemory } from './body.ts';
+import {
+  type Bytes,
+  type Coding,
+  codingOf,
+  Expanded,
+  lookOf,
+  MAGIC_BYTES,
+  NotCompressed,
+  opened,
+} from './decode/stream.ts';
 import { MAX_CODINGS } from './decode/inflate.ts';
+import { byteClass, DIGITS, LOWER, UPPER } from './decode/span.ts';
 import { EXPANDED_BYTES, EXPANDED_RATIO, WINDOW_OVERLAP } from './limits.ts';
 import type { Refusal, Unit } from './message.ts';
 
@@ -31,7 +42,8 @@ export async function* windowsOf(
 ): AsyncGenerator<Window | Refusal> {
   const most = Math.min(EXPANDED_BYTES, unit.size * EXPANDED_RATIO);
   let layer = (): Bytes => piecesOf(unit);
-  yield* cut(layer(), size, overlap);
+  let look = await lookAt(layer());
+  yield* cut(layer(), size, overlap, look);
   try {
     const codings = declared(encodings);
     if (codings.length > MAX_CODINGS) return yield unreadable('is wrapped in too many Content-Encodings');
@@ -41,24 +53,32 @@ export async function* windowsOf(
       if (coding === undefined) return yield unreadable('uses an unknown Content-Encoding');
       layer = () => opened(coded(), coding, 'whole', most);
     }
-    if (codings.length > 0) yield* cut(layer(), size, overlap);
+    if (codings.length > 0) {
+      look = await lookAt(layer());
+      yield* cut(layer(), size, overlap, look);
+    }
   } catch (error) {
     if (error instanceof NotCompressed) return yield unreadable('does not decode as its Content-Encoding says');
     if (error instanceof Expanded) return yield TOO_MUCH;
     throw error;
   }
   for (let depth = 0; depth < MAX_CODINGS; depth += 1) {
-    const coded = layer;
-    const coding = lookOf(await beginningOf(coded()));
+    const [coded, coding] = [layer, look];
     if (coding === undefined) return;
     layer = () => untilItBreaks(opened(coded(), coding, 'any', most));
     try {
-      yield* cut(layer(), size, overlap);
+      look = await lookAt(layer());
+      yield* cut(layer(), size, overlap, look);
     } catch (error) {
       if (error instanceof Expanded) return yield TOO_MUCH;
       throw error;
     }
   }
+}
+
+/** True for a unit in memory that may be one compressed text, as an archive is: it may become much. */
+export function beginsCompressed(unit: Unit): boolean {
+  return lookOf(bytesInMemory(unit)?.subarray(0, MAGIC_BYTES) ?? Buffer.of()) !== undefined;
 }
 
 /** The names in Content-Encoding, in order (RFC 9110 section 8.4). */
@@ -70,20 +90,26 @@ function declared(encodings: readonly string[]): string[] {
     .filter((coding) => coding !== '' && coding !== 'identity');
 }
 
-/** At least one window, which may be empty. Two places are used in turn: new ones for each would be garbage faster than it is collected. */
-async function* cut(source: Bytes, size: number, overlap: number): AsyncGenerator<Window> {
+/**
+ * At least one window, which may be empty. The two bytes by which a scanner would know what the next layer opens as a whole are left out:
+ * of a text that becomes much it would open less. Two places are used in turn: new ones for each would be garbage faster than it is
+ * collected.
+ */
+async function* cut(source: Bytes, size: number, overlap: number, look: Coding | undefined): AsyncGenerator<Window> {
+  let left = look === undefined ? 0 : 2;
   let [window, other] = [Buffer.allocUnsafeSlow(size), Buffer.alloc(0)];
   let filled = 0;
   let begins = true;
   for await (const piece of source) {
-    for (let at = 0; at < piece.length; ) {
+    const skipped = Math.min(left, piece.length);
+    left -= skipped;
+    for (let at = skipped; at < piece.length; ) {
       if (filled === size) {
         yield { kind: 'window', bytes: window, begins };
         if (other.length === 0) other = Buffer.allocUnsafeSlow(size);
-        window.copy(other, 0, size - overlap);
+        filled = window.copy(other, 0, nextStart(window, size - overlap));
         [window, other] = [other, window];
         begins = false;
-        filled = overlap;
       }
       const copied = piece.copy(window, filled, at);
       at += copied;
@@ -92,6 +118,20 @@ async function* cut(source: Bytes, size: number, overlap: number): AsyncGenerato
   }
   yield { kind: 'window', bytes: window.subarray(0, filled), begins };
 }
+
+/**
+ * Where the next window begins: at this place or a little before it, so that a run of base64, base32 or hex that goes on there is cut
+ * between two of its groups. Otherwise all that follows in the window would decode to something else.
+ */
+function nextStart(window: Buffer, place: number): number {
+  let run = place;
+  while (run > 0 && DATA_CLASS[window[run - 1] as number] === 1) run -= 1;
+  return Math.max(1, place - ((place - run) % GROUP));
+}
+
+/** Characters after which base64 (4), base32 (8) and hex (2) all begin anew. */
+const GROUP = 8;
+const DATA_CLASS = byteClass(`${UPPER}${LOWER}${DIGITS}+/-_`);
 
 async function* piecesOf(unit: Pick<Unit, 'chunks'>): AsyncGenerator<Buffer> {
   yield* unit.chunks();
@@ -104,6 +144,10 @@ async function* untilItBreaks(source: Bytes): AsyncGenerator<Buffer> {
   } catch (error) {
     if (!(error instanceof NotCompressed)) throw error;
   }
+}
+
+async function lookAt(source: Bytes): Promise<Coding | undefined> {
+  return lookOf(await beginningOf(source));
 }
 
 async function beginningOf(source: Bytes): Promise<Buffer> {

@@ -63,15 +63,36 @@ test('whatever is shorter than the overlap stands in one window as a whole, wher
 test('windows without what they share are the body, in order and complete', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.uint8Array({ maxLength: 3000 }).filter(([first]) => first !== 0x1f && first !== 0x78 && first !== 0x28),
+      fc.array(fc.integer({ min: 0, max: 0x1e }), { maxLength: 3000 }), // no run of data is cut
       fc.integer({ min: 0, max: 60 }),
       fc.integer({ min: 1, max: 500 }),
       fc.integer({ min: 1, max: 700 }),
-      async (noise, overlap, more, piece) => {
+      async (bytes, overlap, more, piece) => {
         const [first = Buffer.of(), ...rest] = bytesOf(
-          await read(Buffer.from(noise), { size: overlap + more, overlap, piece }),
+          await read(Buffer.from(bytes), { size: overlap + more, overlap, piece }),
         );
-        assert.deepEqual(Buffer.concat([first, ...rest.map((window) => window.subarray(overlap))]), Buffer.from(noise));
+        assert.deepEqual(Buffer.concat([first, ...rest.map((window) => window.subarray(overlap))]), Buffer.from(bytes));
+      },
+    ),
+  );
+});
+
+test('a long run of base64 or hex is cut between two of its groups only, wherever it begins', async () => {
+  const run = Array.from({ length: 400 }, (_, i) => `${i}`.padStart(8, '0')).join('');
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(300),
+      fc.integer({ min: 0, max: 60 }),
+      fc.integer({ min: 16, max: 500 }),
+      async (at, overlap, more) => {
+        const body = Buffer.from(`${'"'.repeat(at)}${run}"${run}`);
+        const windows = bytesOf(await read(body, { size: overlap + more, overlap }));
+        for (const window of windows) {
+          const [digits = ''] = /^\d*/.exec(window.toString()) ?? [];
+          for (let from = 0; from + 16 <= digits.length; from += 8)
+            assert.equal(Number(digits.slice(from + 8, from + 16)), Number(digits.slice(from, from + 8)) + 1);
+        }
+        assert.equal(windows.at(-1)?.subarray(-8).toString(), run.slice(-8));
       },
     ),
   );
@@ -93,7 +114,7 @@ test('a declared coding is undone, also several of them, and the bytes as they a
           windows.some((window) => window.includes(SECRET)),
           'as it was',
         );
-        assert.ok(windows[0]?.subarray(0, 30).equals(body.subarray(0, 30)), 'as it is sent');
+        assert.ok([0, 2].includes(body.indexOf(windows[0]?.subarray(0, 30) ?? '')), 'as it is sent');
       },
     ),
     { numRuns: 60 },
@@ -152,5 +173,14 @@ test('a body that cannot be read rejects, whatever it is compressed with', async
     await assert.rejects(async () => {
       for await (const _ of windows);
     }, /the disk is gone/);
+  }
+});
+
+test('what begins a compressed text is left out of the window that shows it as it is sent, or a scanner would open it', async () => {
+  for (const compress of [gzipSync, zstdCompressSync]) {
+    const body = compress(noise(500));
+    const [first, second] = bytesOf(await read(body, { size: 10_000 }));
+    assert.ok(first?.equals(body.subarray(2)));
+    assert.ok(second?.equals(noise(500)));
   }
 });

@@ -188,7 +188,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/scan.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{call,parts,windowed}.ts', 'node:crypto', 'node:timers/promises'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{call,parts,windowed,windows}.ts', 'node:crypto', 'node:timers/promises'],
     types: ['addon/secrets.ts'],
     why: 'it asks the scanner, and knows neither agent nor upstream',
   },

@@ -20,12 +20,15 @@ export interface Steps {
   readonly upstream: Upstream;
 }
 
+/** What can become of a request that we read. */
+export type Exchanged = Exclude<Outcome, { kind: 'passed' }>;
+
 /** Never rejects. `id`: letters, digits and "-". */
-export async function exchange(client: Client, id: string, steps: Steps): Promise<Outcome> {
+export async function exchange(client: Client, id: string, steps: Steps): Promise<Exchanged> {
   const began = performance.now();
   const subject = { id, method: client.head.method, target: client.head.target };
   const progress: Progress = { leg: undefined, admitted: false, started: false, received: 0 };
-  let outcome: Outcome;
+  let outcome: Exchanged;
   try {
     outcome = await pass(client, id, steps, progress);
   } catch (error) {
@@ -51,7 +54,7 @@ interface Progress {
   received: number;
 }
 
-async function pass(client: Client, id: string, steps: Steps, progress: Progress): Promise<Outcome> {
+async function pass(client: Client, id: string, steps: Steps, progress: Progress): Promise<Exchanged> {
   const { head } = client;
   const unavailable = steps.unavailable();
   if (unavailable !== undefined) return failed('internal', unavailable);
@@ -136,7 +139,7 @@ async function rest(
 }
 
 /** Relays the answer, and cuts it where it repeats a secret. */
-async function watched(client: Client, leg: Leg, steps: Steps, progress: Progress): Promise<Outcome> {
+async function watched(client: Client, leg: Leg, steps: Steps, progress: Progress): Promise<Exchanged> {
   const tap = steps.secrets.watch(client, () => leg[Symbol.dispose]());
   if (!tap) return await relay(client, leg, progress);
   const outcome = await relay(tap.client, leg, progress);
@@ -146,7 +149,7 @@ async function watched(client: Client, leg: Leg, steps: Steps, progress: Progres
   return failed('upstream', tap.cut);
 }
 
-async function relay(client: Client, leg: Leg, progress: Progress): Promise<Outcome> {
+async function relay(client: Client, leg: Leg, progress: Progress): Promise<Exchanged> {
   progress.started = true; // also if relaying throws: a second head must never follow a first
   const relayed = await leg.relay(client);
   progress.started = hasStarted(relayed);
@@ -175,7 +178,7 @@ function answer(client: Client, outcome: Unforwarded, at: { id: string; sent: nu
   try {
     if (at.started || client.gone.aborted) return client.destroy(outcome);
     const { method, target } = client.head;
-    const { head, body } = respond(outcome, { id: at.id, method, target, sent: at.sent });
+    const { head, body } = respond(outcome, { id: at.id, method, target, caller: client.head, sent: at.sent });
     client.start(head);
     if (body.length > 0) client.write(body);
     client.finish([]);

@@ -29,11 +29,11 @@ export interface Admission {
   /** Bytes of its body. */
   readonly bytes: number;
   /** Secrets whose placeholder stands in it outside its place. */
-  readonly elsewhere: readonly string[];
+  readonly elsewhere?: readonly string[];
   /** Bytes of it that no scanner was asked about. */
-  readonly unscanned: number;
+  readonly unscanned?: number;
   /** What the scanner was not shown of it. */
-  readonly masked: readonly Masked[];
+  readonly masked?: readonly Masked[];
 }
 
 export interface Journal {
@@ -105,7 +105,7 @@ export function openJournal(options: JournalOptions): Journal {
 
   const timer = setInterval(() => quietly(flush), REFUSALS_COUNTED_MS).unref();
   return {
-    admit(subject, { path, bytes, elsewhere, unscanned, masked }) {
+    admit(subject, { path, bytes, elsewhere = [], unscanned = 0, masked = [] }) {
       append({
         event: 'admitted',
         ...subjectLine(subject),
@@ -160,6 +160,8 @@ function bare(outcome: Outcome): Outcome {
   switch (outcome.kind) {
     case 'forwarded':
       return { kind: outcome.kind, status: outcome.status };
+    case 'passed':
+      return { kind: outcome.kind };
     case 'denied':
       return { kind: outcome.kind, rule: outcome.rule };
     case 'blocked':

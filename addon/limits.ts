@@ -38,6 +38,8 @@ export const CLIENT_IDLE_MS = 90_000;
 export const FIRST_BYTE_MS = 120_000;
 /** Milliseconds for a TLS handshake with the agent. */
 export const HANDSHAKE_MS = 20_000;
+/** Bytes of a ClientHello that is only looked at: with post-quantum key shares and tickets it has a few thousand. */
+export const HELLO_BYTES = 64 * KiB;
 /** Connections of the agent; more than its file descriptors by default. */
 export const CLIENT_CONNECTIONS = 4_096;
 

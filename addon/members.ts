@@ -14,13 +14,7 @@ export interface Member {
  * read up to where it stops being JSON.
  */
 export function membersOf(type: string, body: Buffer, wanted: (name: string) => boolean): Member[] {
-  const members = isJsonObject(body)
-    ? jsonMembers(body, wanted)
-    : FORM.test(type)
-      ? body.toString('latin1').split('&').map(readPair).map(asField)
-      : MULTIPART.test(type)
-        ? inParts(body)
-        : [];
+  const members = [...(isJsonObject(body) ? jsonMembers(body, wanted) : []), ...fieldsOf(type, body)];
   return members.filter(({ name }) => wanted(name));
 }
 
@@ -35,23 +29,35 @@ export function membersInWindow(
   wanted: (name: string) => boolean,
 ): Member[] | 'unreadable' {
   if (FORM.test(type) || (begins && isJsonObject(window))) return 'unreadable';
-  return MULTIPART.test(type) ? inParts(window).filter(({ name }) => wanted(name)) : [];
+  return fieldsOf(type, window).filter(({ name }) => wanted(name));
 }
 
-function inParts(body: Buffer): Member[] {
-  return Array.from(body.toString('latin1').matchAll(PART), ([, name = '', value = '']) => asField({ name, value }));
+function fieldsOf(type: string, body: Buffer): Member[] {
+  if (FORM.test(type)) return body.toString('latin1').split('&').map(readPair).map(asField);
+  return /^multipart\/form-data\s*(;|$)/i.test(type) ? partFields(body.toString('latin1')) : [];
 }
 
 const FORM = /^application\/x-www-form-urlencoded\s*(;|$)/i;
-const MULTIPART = /^multipart\/form-data\s*(;|$)/i;
 
 function asField({ name, value }: { name: string; value: string }): Member {
   return { kind: 'form field', name, value };
 }
 
-/** A part's name, and the first line of its content (RFC 7578). Bounded, so that no body is slow to read. */
-const PART =
-  /\ncontent-disposition:[^\r\n]{0,200}?[;\s]name="?([^";\r\n]{1,100})[^\r\n]{0,300}(?:\r?\n[^\r\n]{1,300}){0,10}\r?\n\r?\n([^\r\n]{0,4000})/gi;
+/** The name of each part, and the first line of its content (RFC 7578). In steps, so that no body is slow to read. */
+function partFields(text: string): Member[] {
+  return Array.from(
+    text.matchAll(/\ncontent-disposition:([^\r\n]{0,4000})/gi),
+    ({ 0: line, 1: parameters = '', index }) => {
+      const [, name = ''] = /[;\s]name="?([^";]{1,100})/i.exec(parameters) ?? [];
+      const behind = index + line.length;
+      const [, first = ''] = /\n\r?\n([^\r\n]*)/.exec(text.slice(behind, behind + LONGEST_HEAD)) ?? [];
+      return asField({ name, value: first });
+    },
+  );
+}
+
+/** Characters of the rest of a part's head and of the first line behind it. */
+const LONGEST_HEAD = 8_000;
 
 function isJsonObject(body: Buffer): boolean {
   return /^(\xef\xbb\xbf)?[ \t\r\n]{0,100}\{/.test(body.toString('latin1', 0, 104));

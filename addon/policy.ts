@@ -16,6 +16,12 @@ export function decide(policy: Policy, target: Target): Decision {
     : { kind: 'deny', why: `no rule allows ${target.host.text}` };
 }
 
+/** Is the TLS of a tunnel to this place to be relayed unopened? Only what is allowed is. */
+export function isUnopened(policy: Policy, target: Target): boolean {
+  const named = policy.unopened.some((rule) => ruleCoversHost(rule, target.host) && rule.ports.includes(target.port));
+  return named && decide(policy, target).kind === 'allow';
+}
+
 /**
  * May a tunnel to this port be opened at all? Other hosts than the policy's get theirs too, to be told inside it: clients
  * retry for long when CONNECT itself is refused.

@@ -60,6 +60,12 @@ export function defaultPort(scheme: Target['scheme']): number {
   return scheme === 'https' ? 443 : 80;
 }
 
+/** A server name of TLS is for this host, and for it alone. */
+export function isSameName(name: string, { text }: Host): boolean {
+  const host = parseHost(name);
+  return host.kind !== 'invalid' && host.text === text;
+}
+
 /** Values of all fields of this (lower-case) name, in order. */
 export function valuesOf(fields: readonly Field[], name: string): string[] {
   return fields.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value);
@@ -128,7 +134,7 @@ function ambiguity({ version, fields }: RawHead): Refusal | undefined {
 
 /** CONNECT target, server name and Host must be the same host; otherwise what was judged is not what is asked for. */
 function misdirection({ version, fields }: RawHead, target: Target, tunnel: Tunnel | undefined): Refusal | undefined {
-  if (tunnel?.sni !== undefined && canonicalName(tunnel.sni) !== target.host.text)
+  if (tunnel?.sni !== undefined && !isSameName(tunnel.sni, target.host))
     return refused(421, 'the TLS server name is another host than the tunnel');
   const [host] = valuesOf(fields, 'host');
   if (host === undefined) return version === '1.0' ? undefined : refused(400, 'the field host is missing');
@@ -161,11 +167,6 @@ function endToEnd(fields: readonly Field[]): Field[] {
     const lower = name.toLowerCase();
     return !isPerHop(lower) && !named.has(lower) && !lower.startsWith('proxy-') && lower !== 'x-pipelock-agent';
   });
-}
-
-function canonicalName(name: string): string | undefined {
-  const host = parseHost(name);
-  return host.kind === 'invalid' ? undefined : host.text;
 }
 
 function refused(status: number, reason: string): Refusal {

@@ -1,11 +1,12 @@
-/** What the agent is told: one HTTP response per outcome. Problem details as in RFC 9457; never the secret itself. */
+/** What the agent is told: one HTTP response per outcome. In the caller's own form; never the secret itself. */
 import { hostInUrl } from '../contracts/host.ts';
 import type { Outcome } from '../contracts/exchange.ts';
 import type { ResponseHead, Target } from './message.ts';
 import { defaultPort } from './request.ts';
+import { type Caller, shape } from './shape.ts';
 
-/** Every outcome but an upstream's own answer. */
-export type Unforwarded = Exclude<Outcome, { kind: 'forwarded' }>;
+/** Every outcome that is answered by ourselves. */
+export type Unforwarded = Exclude<Outcome, { kind: 'forwarded' | 'passed' }>;
 
 export interface Answer {
   readonly head: ResponseHead;
@@ -16,21 +17,29 @@ export interface Answer {
 /** How causes begin that are the upstream's slowness: 504 instead of 502. */
 export const TIMED_OUT = 'timed out';
 
-/** `sent`: bytes that had left for the upstream, if any. */
-export function respond(
-  outcome: Unforwarded,
-  request: { id: string; method: string; target: Target; sent?: number },
-): Answer {
+/** What the answer is to. */
+export interface Asked {
+  /** The exchange's id. */
+  readonly id: string;
+  readonly method: string;
+  readonly target: Target;
+  /** Who asks; undefined if its request was not read. */
+  readonly caller?: Caller;
+  /** Bytes that had left for the upstream, if any. */
+  readonly sent?: number;
+}
+
+export function respond(outcome: Unforwarded, request: Asked): Answer {
   const status = statusOf(outcome);
   const { title, detail } = explain(outcome, request.target, request.sent ?? 0);
-  const problem = { type: `urn:bottle:${outcome.kind}`, title, status, detail, exchange: request.id };
-  const body = Buffer.from(`${JSON.stringify(problem)}\n`);
+  const { type, body: text } = shape({ kind: outcome.kind, title, status, detail, id: request.id }, request.caller);
+  const body = Buffer.from(text);
   return {
     head: {
       status,
       text: PHRASES[status] ?? 'Refused',
       fields: [
-        ['content-type', 'application/problem+json'],
+        ['content-type', type],
         ['content-length', String(body.length)],
         ['cache-control', 'no-store'],
         ['x-bottle-outcome', outcome.kind],

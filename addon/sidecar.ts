@@ -11,6 +11,7 @@ import { makeBodies } from './body.ts';
 import { makeBudget } from './budget.ts';
 import { makeClient } from './client/h1.ts';
 import { openDoor } from './client/listen.ts';
+import { passUnopened } from './unopened.ts';
 import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
@@ -25,7 +26,7 @@ import {
 } from './limits.ts';
 import { makeMasks } from './masks.ts';
 import type { Refusal, Target } from './message.ts';
-import { decide, isTunnelPort } from './policy.ts';
+import { decide, isTunnelPort, isUnopened } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { holdSecrets } from './secrets.ts';
 import { connectScanner, type ScannerOptions } from './scan.ts';
@@ -89,24 +90,27 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
   const check = addressCheck(policy.allow_private);
-  const upstream = makeUpstream(
-    makeDial({
-      check,
-      resolve: around.resolve ?? makeResolve(),
-      extraRoots: config.upstream_ca,
-      self: [
-        { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
-        ...(network
-          ? [
-              { address: network.address, ports: [network.port] },
-              { address: network.sink.address, ports: [network.sink.port, network.sink.dns_port] },
-            ]
-          : []),
-      ],
-      ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
-    }),
-  );
-  const exchanges = new Set<Promise<void>>();
+  const dial = makeDial({
+    check,
+    resolve: around.resolve ?? makeResolve(),
+    extraRoots: config.upstream_ca,
+    self: [
+      { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
+      ...(network
+        ? [
+            { address: network.address, ports: [network.port] },
+            { address: network.sink.address, ports: [network.sink.port, network.sink.dns_port] },
+          ]
+        : []),
+    ],
+    ...(around.connectMs === undefined ? {} : { connectMs: around.connectMs }),
+  });
+  const upstream = makeUpstream(dial);
+  const underway = new Set<Promise<unknown>>();
+  function keep(work: Promise<unknown>): void {
+    underway.add(work);
+    void work.finally(() => underway.delete(work));
+  }
   const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });
 
   const steps: Steps = {
@@ -154,12 +158,12 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     refuseTunnel,
     serve(request, response, how) {
       const client = makeClient(request, response, { ...how, bodies, refuse: loop });
-      const running = exchange(client, newId(), steps).then(
-        () => undefined,
-        () => client.destroy(),
-      );
-      exchanges.add(running);
-      void running.finally(() => exchanges.delete(running));
+      keep(exchange(client, newId(), steps).catch(() => client.destroy()));
+    },
+    takeUnopened(socket, target) {
+      if (!isUnopened(policy, target)) return false;
+      keep(passUnopened(socket, target, newId(), { ...steps, dial }));
+      return true;
     },
     record(method, target, outcome: Outcome) {
       const id = newId();
@@ -180,7 +184,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
       lifeline[Symbol.dispose]();
       door.close();
       await Promise.allSettled([names.close(), scanner.close(), sink?.close(), upstream[Symbol.asyncDispose]()]);
-      await Promise.race([Promise.all(exchanges), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
+      await Promise.race([Promise.all(underway), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
       journal[Symbol.dispose]();
     },
   };

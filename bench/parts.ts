@@ -7,7 +7,10 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Field } from '../addon/message.ts';
+import { makeMasks } from '../addon/masks.ts';
 import { parts } from '../addon/parts.ts';
+import { masksOf, masksWishSchema } from '../contracts/mask.ts';
+import { rulesOf } from '../contracts/policy.ts';
 
 const WARM = 10;
 const COUNTED = 40;
@@ -18,11 +21,18 @@ const FIELDS: readonly Field[] = [
   ['X-Request-Id', '1f0c6a52-5b2e-4c61-9d1e-0a7d2c1b9f33'],
 ];
 
+const HOST = 'api.example.test';
+const MASKS = makeMasks(
+  masksOf(masksWishSchema.parse({ own: [{ name: 'bench', hosts: [HOST], like: 'anthropic' }] }), rulesOf([HOST])),
+);
+
 measure('GET', Buffer.alloc(0));
 for (const size of [1_000, 10_000, 100_000, 1_000_000, 8_000_000])
   measure('JSON: a chat with source code in strings', chat(size));
 measure('JSON: records of plain values', Buffer.from(JSON.stringify(records(1_000_000))));
 measure('JSON: one base64 picture', Buffer.from(JSON.stringify({ data: random(750_000).toString('base64') })));
+const picture = { source: { type: 'base64', data: random(750_000).toString('base64') } };
+measure('JSON: the same where a mask covers it', Buffer.from(JSON.stringify({ messages: [{ content: [picture] }] })));
 measure('JSON with a repeated key', Buffer.from(`{"a":1,"a":${chat(1_000_000).toString()}}`));
 measure('random bytes', random(1_000_000));
 
@@ -35,7 +45,7 @@ function measure(name: string, body: Buffer): void {
       { id: 'bench', nonce: 'bench' },
       {
         method: body.length === 0 ? 'GET' : 'POST',
-        target: { scheme: 'https', host: { kind: 'name', text: 'api.example.test' }, port: 443 },
+        target: { scheme: 'https', host: { kind: 'name', text: HOST }, port: 443 },
         path: '/v1/messages?beta=true',
         fields: FIELDS,
       },
@@ -47,7 +57,7 @@ function measure(name: string, body: Buffer): void {
         chunks: () => [body],
         [Symbol.dispose]: () => undefined,
       },
-      { reads: 'plain', bodyBytes: 8 * 1024 * 1024 },
+      { reads: 'plain', bodyBytes: 8 * 1024 * 1024, masks: MASKS },
     );
     if (run >= WARM) times.push(performance.now() - started);
     said = all.kind === 'prepared' ? all.parts.map((part) => part.body.length).join(' + ') : all.kind;

@@ -60,7 +60,7 @@ const config: SidecarConfig = {
   key,
   listen: { address: HOST, gate: HOST, proxy_port: proxyPort, dns_port: dnsPort },
   own_names: [],
-  policy: { rules: [{ match: 'exact', host: HOST, ports: [port] }], allow_private: ['127.0.0.0/8'] },
+  policy: { rules: [{ match: 'exact', host: HOST, ports: [port] }], allow_private: ['127.0.0.0/8'], unopened: [] },
   upstream_ca: [ca.certificate],
   secrets: [],
   scanner: { kind: 'embedded', socket },

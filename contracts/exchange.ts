@@ -6,6 +6,8 @@ import { maskedSchema } from './mask.ts';
 export const outcomeSchema = z.discriminatedUnion('kind', [
   /** Policy allowed it, it was proven to be scanned, upstream answered. */
   z.object({ kind: z.literal('forwarded'), status: z.number().int() }),
+  /** Policy allowed it, and the manifest wants it relayed unopened (`egress.tls_bump_ignore`): nothing of it was scanned. */
+  z.object({ kind: z.literal('passed') }),
   /** Policy said no. */
   z.object({ kind: z.literal('denied'), rule: z.string() }),
   /** The scanner said no; `finding` is its own sanitised line. */

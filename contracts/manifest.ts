@@ -2,9 +2,9 @@
 import { z } from 'zod';
 import { memoryBytes, sizeSchema, unscannedWishSchema } from './bodies.ts';
 import { parseCidr } from './cidr.ts';
-import { masksWishSchema, rulesOf } from './mask.ts';
+import { masksWishSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { parseRule } from './policy.ts';
+import { formatRule, parseRule, type Rule, rulesOf } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
 import { isReservedVariable } from './variables.ts';
 
@@ -77,6 +77,8 @@ const manifest = z.strictObject({
     .strictObject({
       allow: z.array(rule).default([]),
       upstream_ca: z.array(z.string().min(1)).default([]),
+      /** Hosts whose TLS is relayed unopened, because they pin their certificate: nothing of it is scanned. */
+      tls_bump_ignore: z.array(rule).default([]),
       networks: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a network name')).default([]),
       allow_private: z.array(cidr).default([]),
       /** Of one request's body; without it what the scanner can be asked about in reasonable time. */
@@ -128,6 +130,14 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, se
           path: ['scanner', 'masks', 'own', mask, 'hosts', index],
           message: `"${host}" is not in egress.allow: nothing could be sent there`,
         });
+  const unopened = rulesOf(egress.tls_bump_ignore);
+  for (const [index, host] of unopened.entries())
+    if (!isAllowed(host, allow))
+      context.addIssue({
+        code: 'custom',
+        path: ['egress', 'tls_bump_ignore', index],
+        message: `"${formatRule(host)}" is not in egress.allow: nothing could be sent there`,
+      });
   for (const [name, wish] of Object.entries(secrets)) {
     if (Object.hasOwn(agent.env, name))
       context.addIssue({
@@ -135,13 +145,25 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, se
         path: ['agent', 'env', name],
         message: 'is set by secrets; remove it from one of the two',
       });
-    for (const [index, host] of hostsOf(wish).entries())
+    for (const [index, host] of hostsOf(wish).entries()) {
+      if (unopened.some((rule) => overlaps(rule, host)))
+        context.addIssue({
+          code: 'custom',
+          path: ['secrets', name, 'hosts', index],
+          message: `"${wish.hosts[index]?.host ?? ''}" is in egress.tls_bump_ignore: nothing can be put into what is not opened`,
+        });
       if (!isAllowed(host, allow))
         context.addIssue({
           code: 'custom',
           path: ['secrets', name, 'hosts', index],
           message: `"${wish.hosts[index]?.host ?? ''}" is not in egress.allow: nothing could be sent there`,
         });
+    }
   }
 });
 export type Manifest = z.infer<typeof manifestSchema>;
+
+/** Some host and port are covered by both. */
+function overlaps(one: Rule, other: Rule): boolean {
+  return isAllowed(one, [other]) || isAllowed(other, [one]);
+}

@@ -3,7 +3,7 @@
  * covers base64 alone, at declared places of JSON towards declared hosts, and hashes in the forms of lockfiles.
  */
 import { z } from 'zod';
-import { formatRule, parseRule, type Rule, ruleSchema } from './policy.ts';
+import { formatRule, parseRule, type Rule, ruleSchema, rulesOf } from './policy.ts';
 import { isAllowed } from './secret.ts';
 
 /** Keys from the top of a JSON text, joined by dots; `*` is every element of an array. */
@@ -120,9 +120,4 @@ export function masksOf(wish: MasksWish, allow: readonly Rule[]): Mask[] {
 export function formatMask({ name, hosts, places, hashes }: Mask): string {
   const what = [...(hashes ? ['hashes as in lockfiles'] : []), ...(places.length > 0 ? [places.join(', ')] : [])];
   return `${name}: towards ${hosts?.map(formatRule).join(', ') ?? 'every host'}: ${what.join('; ')}`;
-}
-
-/** Those that the schema takes. */
-export function rulesOf(hosts: readonly string[]): Rule[] {
-  return hosts.map(parseRule).filter((rule) => 'ports' in rule);
 }

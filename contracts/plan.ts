@@ -139,6 +139,8 @@ export const planSchema = z.strictObject({
   egress: z.strictObject({
     allow: z.array(z.string()),
     policy: policySchema,
+    /** Rules of `policy.unopened`, likewise. */
+    unopened: z.array(z.string()),
     networks: z.array(z.string()),
     upstream_ca: z.array(z.string()),
     bodies: bodiesSchema,

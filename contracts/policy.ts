@@ -18,6 +18,8 @@ export const policySchema = z.object({
   rules: z.array(ruleSchema),
   /** CIDR blocks of private, loopback or link-local addresses that may be dialled all the same. */
   allow_private: z.array(z.string()),
+  /** Hosts and ports whose TLS is relayed unopened; each is covered by `rules` as well. */
+  unopened: z.array(ruleSchema),
 });
 export type Policy = z.infer<typeof policySchema>;
 
@@ -37,6 +39,11 @@ export function parseRule(text: string): Rule | { kind: 'invalid'; why: string }
     host: host.text,
     ports: port === undefined ? [...DEFAULT_PORTS] : [Number(port)],
   };
+}
+
+/** The rules among these texts; a schema has complained of the others. */
+export function rulesOf(texts: readonly string[]): Rule[] {
+  return texts.map(parseRule).filter((parsed) => 'ports' in parsed);
 }
 
 /** The rule as a user would write it. */

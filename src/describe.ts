@@ -66,6 +66,9 @@ function describeText(plan: LaunchPlan): string {
       : []),
     ...describeBodies(plan.egress.bodies),
     '  TLS is opened with a CA that is made at the launch and lives in memory only',
+    ...(plan.egress.unopened.length > 0
+      ? [`  NOT opened, so not scanned: ${plan.egress.unopened.join(', ')}; their bytes are counted`]
+      : []),
     ...(plan.secrets.length > 0 ? ['secrets', ...plan.secrets.flatMap(describeSecret)] : []),
     'scanner',
     ...describeScanner(plan),

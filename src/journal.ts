@@ -1,6 +1,5 @@
-/** Reads a journal, and says in a few lines what was refused in it, and what passed unscanned. */
-import { formatBytes } from '../contracts/bodies.ts';
-import { type JournalLine, journalLineSchema, type Outcome } from '../contracts/exchange.ts';
+/** Reads a journal, and says in a few lines what was refused in it. */
+import { type Closed, type JournalLine, journalLineSchema, type Outcome } from '../contracts/exchange.ts';
 import { DEFAULT_PORTS, formatRule } from '../contracts/policy.ts';
 
 /** The lines that can be read; a last line that a kill cut off is left out. */
@@ -19,7 +18,6 @@ export function readJournal(text: string): JournalLine[] {
  * the rest is to be seen. Nothing, if nothing was refused.
  */
 export function summarize(lines: readonly JournalLine[], slug: string, most = 5): string[] {
-  const unscanned = describeUnscanned(lines);
   const counts = new Map<string, number>();
   for (const line of lines) {
     const text = line.event === 'admitted' ? undefined : describeRefusal(line.host, line.port, line.outcome);
@@ -28,32 +26,40 @@ export function summarize(lines: readonly JournalLine[], slug: string, most = 5)
   const said = [...counts]
     .sort(([, a], [, b]) => b - a)
     .map(([text, count]) => text.replace('{}', count === 1 ? 'once' : `${count} times`));
-  if (said.length === 0) return unscanned;
-  const listed = most - 1 - unscanned.length;
-  const more = said.length - listed;
+  if (said.length === 0) return [];
+  const more = said.length - (most - 1);
   return [
-    ...unscanned,
-    ...said.slice(0, listed),
+    ...said.slice(0, most - 1),
     `${more > 0 ? `and ${more} more kinds of refusal` : 'each request'}: bottle records ${slug}`,
   ];
 }
 
-/** The share of what no scanner was asked about, of all bytes of bodies that were let through. */
-function describeUnscanned(lines: readonly JournalLine[]): string[] {
-  const bodies = lines.filter((line) => line.event === 'admitted');
-  const passed = bodies.filter(({ unscanned_bytes: bytes = 0 }) => bytes > 0);
-  if (passed.length === 0) return [];
-  const all = bodies.reduce((sum, { body_bytes: bytes }) => sum + bytes, 0);
-  const unscanned = passed.reduce((sum, { unscanned_bytes: bytes = 0 }) => sum + bytes, 0);
-  const share = Math.ceil((unscanned / all) * 100);
-  const hosts = [...new Set(passed.map(({ host }) => host))].join(', ');
-  return [`passed UNSCANNED: ${formatBytes(unscanned)} of ${formatBytes(all)} (${share} %), to ${hosts}`];
+/** What left and nobody had scanned: where to, how many bytes, and their share of all that left. Nothing, if there was none. */
+export function unscanned(lines: readonly JournalLine[]): string[] {
+  const closed = lines.filter((line) => line.event === 'closed');
+  const large = new Map(
+    lines.flatMap((line) => (line.event === 'admitted' ? [[line.id, line.unscanned_bytes ?? 0]] : [])),
+  );
+  const all = closed.reduce((total, { sent_bytes }) => total + sent_bytes, 0);
+  const kinds = [
+    ['unopened', ({ outcome, sent_bytes }: Closed) => (outcome.kind === 'passed' ? sent_bytes : 0)],
+    ['large bodies', ({ id, sent_bytes }: Closed) => Math.min(large.get(id) ?? 0, sent_bytes)],
+  ] as const;
+  return kinds.flatMap(([kind, bytesOf]) => {
+    const unread = closed.filter((line) => bytesOf(line) > 0);
+    if (unread.length === 0) return [];
+    const bytes = unread.reduce((total, line) => total + bytesOf(line), 0);
+    const hosts = [...new Set(unread.map(({ host }) => host))].join(', ');
+    const share = Math.max(1, Math.round((100 * bytes) / all));
+    return [`not scanned: ${bytes} bytes to ${hosts} (${kind}), ${share} % of all that left`];
+  });
 }
 
 /** undefined: nothing to report. `{}` stands where the count goes. */
 function describeRefusal(host: string, port: number, outcome: Outcome): string | undefined {
   switch (outcome.kind) {
     case 'forwarded':
+    case 'passed':
       return undefined;
     case 'denied':
       return outcome.rule.includes('allow_private')

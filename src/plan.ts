@@ -32,7 +32,7 @@ const MIB = 1024 ** 2;
 export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOptions): LaunchPlan {
   const { manifest } = loaded;
   const name = (part: string) => `bottle-${slug}-${part}`;
-  const policy = readPolicy(manifest.egress.allow, manifest.egress.allow_private);
+  const policy = readPolicy(manifest.egress);
   const bodies = readBodies({
     scanner: manifest.scanner.kind,
     limit: manifest.egress.body_limit,
@@ -152,6 +152,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     egress: {
       allow: policy.rules.map(formatRule),
       policy,
+      unopened: policy.unopened.map(formatRule),
       networks: manifest.egress.networks,
       upstream_ca: loaded.upstreamCa.map(({ path }) => path),
       bodies,
@@ -315,12 +316,9 @@ function defaultRoute(name: string, bump: string): ContainerSpec {
   });
 }
 
-function readPolicy(allow: readonly string[], allowPrivate: readonly string[]): Policy {
-  const rules = allow.flatMap((text) => {
-    const rule = parseRule(text);
-    return 'kind' in rule ? [] : [rule]; // the schema has refused those
-  });
-  return { rules, allow_private: [...allowPrivate] };
+function readPolicy({ allow, allow_private, tls_bump_ignore }: LoadedManifest['manifest']['egress']): Policy {
+  const rules = (texts: readonly string[]) => texts.map(parseRule).filter((rule) => 'ports' in rule); // the schema has refused others
+  return { rules: rules(allow), allow_private: [...allow_private], unopened: rules(tls_bump_ignore) };
 }
 
 function agentEnv({ manifest, secrets }: LoadedManifest): ContainerSpec['env'] {
@@ -405,6 +403,9 @@ function notes({ source, manifest, secrets }: LoadedManifest): string[] {
       ? ['no bottle.yaml here: running the built-in default, Claude Code in this folder ("bottle init" writes one)']
       : []),
     ...(manifest.egress.allow.length === 0 ? ['egress.allow is empty: the agent reaches no host'] : []),
+    ...(manifest.egress.tls_bump_ignore.length > 0
+      ? [`relayed unopened, not scanned: ${manifest.egress.tls_bump_ignore.join(', ')} (egress.tls_bump_ignore)`]
+      : []),
     ...Object.entries(secrets)
       .filter(([name, value]) => looksLikeCredential(name, value))
       .map(

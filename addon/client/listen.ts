@@ -30,6 +30,8 @@ export interface DoorOptions {
   readonly authority: Authority;
   /** Why a tunnel to this place is not opened at all, if so. */
   readonly refuseTunnel: (target: Target) => Unforwarded | undefined;
+  /** Takes the socket of a tunnel in which TLS begins, if that is to be relayed unopened. */
+  readonly takeUnopened: (socket: Socket, target: Target) => boolean;
   readonly serve: (request: IncomingMessage, response: ServerResponse, how: Served) => void;
   /** Records what never became an exchange; returns its id. */
   readonly record: (method: string, target: Target, outcome: Outcome) => string;
@@ -45,7 +47,7 @@ export interface Served {
 
 /** Rejects if the address cannot be bound. */
 export function openDoor(options: DoorOptions): Promise<Door> {
-  const { authority, refuseTunnel, serve, record } = options;
+  const { authority, refuseTunnel, takeUnopened, serve, record } = options;
   const connections = new Map<Socket, Connection>();
   const server = createServer({
     maxHeaderSize: limits.HEAD_BYTES,
@@ -102,8 +104,9 @@ export function openDoor(options: DoorOptions): Promise<Door> {
     socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
     if (head.length > 0) socket.unshift(head);
     awaitFirstByte(socket, (first) => {
-      if (first === HANDSHAKE) openTls(socket, opened.target);
-      else enter(socket, { target: { ...opened.target, scheme: 'http' }, sni: undefined });
+      if (first === HANDSHAKE) {
+        if (!takeUnopened(socket, opened.target)) openTls(socket, opened.target);
+      } else enter(socket, { target: { ...opened.target, scheme: 'http' }, sni: undefined });
     });
   });
 

@@ -121,6 +121,8 @@ function describeOutcome(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'forwarded':
       return `status ${outcome.status}`;
+    case 'passed':
+      return 'relayed unopened, not scanned';
     case 'denied':
       return outcome.rule;
     case 'blocked':

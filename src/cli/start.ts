@@ -8,7 +8,7 @@ import { outputOf } from '../command.ts';
 import { readCredentials } from '../credentials.ts';
 import { describe } from '../describe.ts';
 import { Cancelled, LaunchError, TrustError, UsageError } from '../errors.ts';
-import { readJournal, summarize } from '../journal.ts';
+import { readJournal, summarize, unscanned } from '../journal.ts';
 import { launch } from '../launch.ts';
 import type { LoadedManifest } from '../manifest.ts';
 import { resolveMountSource } from '../mounts.ts';
@@ -64,7 +64,8 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     deps.io.say(
       `${ended.lost.join(', ')} ended while the agent ran; from then on it had no way out. See: bottle logs ${slug}`,
     );
-  for (const line of summarize(readJournal(ended.journal), slug, ended.lost.length > 0 ? 4 : 5)) say(line);
+  const records = readJournal(ended.journal);
+  for (const line of [...unscanned(records), ...summarize(records, slug, ended.lost.length > 0 ? 4 : 5)]) say(line);
   return ended.status;
 
   async function run(): Promise<Ended & { journal: string }> {

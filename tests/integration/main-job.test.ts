@@ -119,6 +119,20 @@ describe('bottle start', { skip }, () => {
     assert.equal(status, 0, stderr);
   });
 
+  it('does not push a secret that stands in a committed file', async () => {
+    const { status, stdout, stderr } = await world.agent(
+      [
+        'cd /tmp; git clone -q https://git.example.com/repo.git; cd repo',
+        `echo "aws_key = AKIA${'Q3EGRZPXV4T7KWJB'}" > settings; git add settings`,
+        'git -c user.name=a -c user.email=a@example.com commit -qm settings',
+        'git push -q origin HEAD:refs/heads/secret; git ls-remote origin | grep -c refs/heads/secret',
+      ].join('\n'),
+    );
+    assert.equal(stdout, '0\n', stderr);
+    assert.equal(status, 1);
+    assert.match(stderr, /403/);
+  });
+
   it('hands on an event as it comes: the second is sent only when the client has seen the first', async () => {
     const script = `node -e "
       (async () => {

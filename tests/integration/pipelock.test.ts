@@ -231,6 +231,28 @@ describe('with pipelock', { skip }, () => {
     assert.ok(passed > 300, `only ${passed} of ${answers.length} passed: this proves little`);
   });
 
+  it('a picture of 300 KB in a message is masked, recorded and sent as it is; a key in the text beside it is blocked', async () => {
+    const slug = world.slug('masks');
+    const program = (text: string) => `
+      const data = require('crypto').randomBytes(225000).toString('base64');
+      const content = [{ type: 'text', text: ${JSON.stringify(text)} }, { type: 'image', source: { type: 'base64', data } }];
+      const body = JSON.stringify({ messages: [{ role: 'user', content }] });
+      fetch('https://api.anthropic.com/masked', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+        .then(async (answer) => console.log(answer.status, body.length, (await answer.text()).includes('hello')));`;
+    const run = (text: string) => `cat <<'END' | node -\n${program(text)}\nEND`;
+    const { stdout, stderr } = await world.agent([run('what is this?'), run(`my key is ${SECRET}`)].join('\n'), {
+      name: slug,
+    });
+    assert.match(stdout, /^200 300\d\d\d true\n403 300\d\d\d false\n$/, stderr);
+    assert.match(stderr, /masks on: anthropic, lockfile-hashes/);
+    assert.equal((await seenAt('/masked')).length, 1);
+    const admitted = (await world.records(slug)).filter(({ event }) => event === 'admitted');
+    assert.deepEqual(
+      admitted.map(({ masked }) => masked),
+      [[{ mask: 'anthropic', bytes: 300_000 }]],
+    );
+  });
+
   it('a scanner that is paused or killed is a 503, and one that came back is tested before it is believed', async () => {
     await using session = await Running.start(world, world.slug('dead'));
     const url = 'https://api.anthropic.com/while-dead';

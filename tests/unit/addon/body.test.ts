@@ -79,10 +79,9 @@ suite('a body', () => {
 
   test('for which there is no room is refused with 503, and holds nothing', async () => {
     const body = Buffer.alloc(BODY_BYTES + 1);
-    for (const size of [{ memory: MIB }, { disk: MIB }, { memory: UNKNOWN_BYTES }])
+    for (const size of [{ memory: 100_000 }, { disk: MIB }])
       for (const announced of [0, body.length]) {
         const { budget, spool, nothing } = fresh(size);
-        if (size.memory === UNKNOWN_BYTES && announced > 0) continue; // there it needs little
         const answer = await send(receiveBody({ budget, spool, bodyBytes: 2 ** 31, announced }), body);
         assert.ok(answer.kind === 'refused');
         assert.deepEqual([answer.status, answer.reason], [503, 'too many request bodies are held']);

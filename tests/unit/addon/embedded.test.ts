@@ -5,8 +5,11 @@ import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { Authority } from '../../../addon/authority.ts';
+import { detect } from '../../../addon/scanner/detect.ts';
+import type { ScanRequest } from '../../../addon/scanner/finding.ts';
 import { createScanner } from '../../../addon/scanner/serve.ts';
 import { ask, KEY, makeCa, makeRig, makeUpstreamServer, type Rig, type TestUpstream } from './rig.ts';
 
@@ -51,6 +54,56 @@ test('a harmless request is proven and forwarded', async () => {
   assert.deepEqual([answer.status, answer.body], [200, 'hello']);
 });
 
+test('the sidecar is ready once the scanner has passed its test', async () => {
+  assert.equal(await rig.sidecar.scannerReady(), undefined);
+});
+
+test('a scanner that lets something pass is not ready, and the part of the test that failed is named', async () => {
+  const rows: [misses: (request: ScanRequest) => boolean, why: RegExp][] = [
+    [({ body }) => body.includes('AKIA'), /^failed its self-test: a secret in a body was let pass$/],
+    [({ fields }) => fields.some(([name]) => name === 'X-Note'), /: a secret in a header field was let pass$/],
+    [({ url }) => url.includes('ghp_'), /: a secret in a URL was let pass$/],
+    [() => true, /: a secret in a body was let pass$/],
+  ];
+  for (const [at, [misses, why]] of rows.entries()) {
+    const socket = join(folder, `blind-${at}.sock`);
+    const blind: typeof detect = (request, own) => (misses(request) ? [] : detect(request, own));
+    const broken = createScanner({ key: KEY, own: [], log: () => undefined, detect: blind }).listen(socket);
+    await once(broken, 'listening');
+    await using own = await makeRig({ allow: [`${HOST}:9`], config: { scanner: { kind: 'embedded', socket } } });
+    assert.match((await own.sidecar.scannerReady()) ?? '', why);
+    const answer = await ask(own, { host: HOST, port: 9, plain: true, method: 'POST', body: 'hello' });
+    assert.deepEqual([answer.status, answer.headers['x-bottle-outcome']], [503, 'failed']);
+    assert.match(answer.body, /failed its self-test/);
+    broken.closeAllConnections();
+    broken.close();
+  }
+});
+
+test('a scanner that comes later is waited for', async () => {
+  const socket = join(folder, 'late.sock');
+  await using own = await makeRig({ allow: [], config: { scanner: { kind: 'embedded', socket } } });
+  const ready = own.sidecar.scannerReady();
+  const late = createScanner({ key: KEY, own: [], log: () => undefined });
+  setTimeout(() => late.listen(socket), 50);
+  assert.equal(await ready, undefined);
+  late.closeAllConnections();
+  late.close();
+});
+
+test('what the scanner cannot read is refused, with the scanner’s reason', async () => {
+  const send = (fields: [string, string][], body: string | Buffer) =>
+    ask(rig, { host: HOST, port: upstream.port, method: 'POST', fields, body });
+  for (const [body, status, reason] of [
+    ['no gzip', 400, /does not decode/],
+    [gzipSync(Buffer.alloc(80 * 1024 * 1024)), 413, /decompresses to more than can be scanned/],
+  ] as const) {
+    const answer = await send([['Content-Encoding', 'gzip']], body);
+    assert.deepEqual([answer.status, answer.headers['x-bottle-outcome']], [status, 'refused']);
+    assert.match(answer.body, reason);
+  }
+});
+
 test('a credential in a body is blocked with the line of the scanner', async () => {
   const seen = upstream.seen.length;
   const body = `key=AKIA${'Q3EGRZPY7WLN5TKD'}`;
@@ -92,7 +145,10 @@ test('both agree about every request that the sidecar lets through: proven or bl
       async (method, fields, path, body) => {
         const sent = method === 'GET' || method === 'HEAD' ? {} : { body: Buffer.from(body) };
         const answer = await ask(rig, { host: HOST, port: upstream.port, method, path, fields, ...sent });
-        assert.ok(answer.status === 200 || answer.headers['x-bottle-outcome'] === 'blocked', JSON.stringify(answer));
+        assert.ok(
+          answer.status === 200 || ['blocked', 'refused'].includes(String(answer.headers['x-bottle-outcome'])),
+          JSON.stringify(answer),
+        );
       },
     ),
     { numRuns: 200 },
@@ -111,7 +167,10 @@ test('a private address that the manifest names passes the scanner; one that it 
   await using named = await makeRig({ allow: [`127.0.0.1:${own.port}`], config: { scanner: scan } });
   assert.equal((await ask(named, target)).body, 'private');
   const rules = [{ match: 'exact' as const, host: '127.0.0.1', ports: [own.port] }];
-  await using unnamed = await makeRig({ allow: [], config: { scanner: scan, policy: { rules, allow_private: [] } } });
+  await using unnamed = await makeRig({
+    allow: [],
+    config: { scanner: scan, policy: { rules, allow_private: [], unopened: [] } },
+  });
   const refused = await ask(unnamed, target);
   assert.equal(refused.headers['x-bottle-outcome'], 'denied');
   assert.match(refused.body, /allow_private/);

@@ -21,7 +21,7 @@ function open(maxBytes?: number) {
   return { file, broken, journal: openJournal(maxBytes === undefined ? options : { ...options, maxBytes }) };
 }
 
-const NOTHING = { path: '/', bytes: 0, elsewhere: [], unscanned: 0, masked: [] };
+const NOTHING = { path: '/', bytes: 0 };
 const subject = (name = 'a.test', id = 'x1'): Subject => ({
   id,
   method: 'GET',

@@ -46,7 +46,7 @@ async function config(): Promise<SidecarConfig> {
     key: KEY.toString('base64'),
     listen: { address: '127.0.0.1', gate: '127.0.0.1', proxy_port: await freePort(), dns_port: await freePort() },
     own_names: [],
-    policy: { rules: [{ match: 'exact', host: 'a.test', ports: [443] }], allow_private: [] },
+    policy: { rules: [{ match: 'exact', host: 'a.test', ports: [443] }], allow_private: [], unopened: [] },
     upstream_ca: [],
     scanner: { kind: 'embedded', socket: join(folder, 'scanner.sock') },
     secrets: [],

@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { makeMasks } from '../../../addon/masks.ts';
 import type { Field, RequestHead, Unit } from '../../../addon/message.ts';
 import { type Preparation, parts } from '../../../addon/parts.ts';
-import { type Mask, masksOf, masksWishSchema, rulesOf } from '../../../contracts/mask.ts';
+import { type Mask, masksOf, masksWishSchema } from '../../../contracts/mask.ts';
+import { rulesOf } from '../../../contracts/policy.ts';
 import { randomBytes } from './scanner/support/bodies.ts';
 import { type Program, startProgram } from './support/program.ts';
 

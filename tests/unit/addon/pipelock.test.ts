@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, suite, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import type { Mask } from '../../../contracts/mask.ts';
 import type { PipelockScanner } from '../../../contracts/sidecar.ts';
 import type { Unit } from '../../../addon/message.ts';
 import { makeBudget } from '../../../addon/budget.ts';
@@ -28,6 +30,13 @@ const answers = recordedAnswers();
 /** Recorded meanings that are a block to us. */
 const BLOCKS = new Set(['block', 'unscannable', 'rate-limit', 'kill-switch']);
 
+const MASK: Mask = {
+  name: 'pictures',
+  hosts: [{ match: 'exact', host: 'a.test', ports: [443] }],
+  places: ['picture.data'],
+  hashes: false,
+};
+
 function scannerAt(standin: Standin): PipelockScanner {
   const sink = { address: '127.0.0.1', port: 0, dns_port: 0 };
   return {
@@ -36,7 +45,7 @@ function scannerAt(standin: Standin): PipelockScanner {
     port: standin.port,
     sink,
     body_bytes: 8_388_608,
-    masks: [],
+    masks: [MASK],
   } as const;
 }
 
@@ -100,6 +109,50 @@ suite('a sidecar with a scanner on a network', () => {
       const before = upstream.seen.length;
       const { status } = await send();
       assert.equal(status, BLOCKS.has(recorded.meaning) ? 403 : 503);
+      assert.equal(upstream.seen.length, before);
+    });
+
+  test('what is masked is sent as it is, shown to no scanner, and stands in the journal with its bytes', async () => {
+    answer(() => undefined);
+    const run = 'Zm9v'.repeat(50);
+    const body = JSON.stringify({ picture: { data: run }, text: 'hello' });
+    const fields = [['Content-Type', 'application/json']];
+    assert.equal((await send({ body, fields })).status, 200);
+    assert.equal(upstream.seen.at(-1)?.body.toString(), body);
+    const asked = standin.asked.filter(({ url }) => url.startsWith('http://a.test')).slice(-2);
+    assert.ok(asked.some((one) => one.body === body.replace(run, 'masked')));
+    assert.ok(asked.every((one) => !one.body.includes(run)));
+    const admitted = rig.journal().findLast(({ event }) => event === 'admitted');
+    assert.deepEqual(admitted?.event === 'admitted' && admitted.masked, [{ mask: 'pictures', bytes: 200 }]);
+    await send();
+    const next = rig.journal().findLast(({ event }) => event === 'admitted');
+    assert.ok(next?.event === 'admitted' && next.masked === undefined);
+  });
+
+  test('a key in what is masked is a block that the sidecar finds by itself', async () => {
+    answer(() => undefined);
+    const asked = standin.asked.length;
+    const data = `${'Zm9v'.repeat(20)}/${['AKIA', 'Q3EGRZPXV4T7KWJB'].join('')}/`;
+    const fields = [['Content-Type', 'application/json']];
+    const blocked = await send({ body: JSON.stringify({ picture: { data } }), fields });
+    assert.deepEqual([blocked.status, blocked.headers['x-bottle-outcome']], [403, 'blocked']);
+    assert.equal(standin.asked.length, asked);
+  });
+
+  const unscannable: [what: string, more: object, status: number][] = [
+    ['does not decode', { fields: [['Content-Encoding', 'gzip']], body: 'no gzip' }, 400],
+    ['has a coding that is not known', { fields: [['Content-Encoding', 'lzma']], body: 'x' }, 400],
+    ['becomes too large', { fields: [['Content-Encoding', 'gzip']], body: gzipSync(Buffer.alloc(9_000_000)) }, 413],
+    ['decodes to too much', { body: gzipSync(Buffer.alloc(9_000_000)) }, 413],
+  ];
+  for (const [what, more, status] of unscannable)
+    test(`a body that ${what} is refused with ${status}, and the journal says so`, async () => {
+      answer(() => undefined);
+      const before = upstream.seen.length;
+      const refused = await send(more);
+      assert.deepEqual([refused.status, refused.headers['x-bottle-outcome']], [status, 'refused']);
+      const closed = rig.journal().findLast(({ event }) => event === 'closed');
+      assert.equal(closed?.event === 'closed' && closed.outcome.kind, 'refused');
       assert.equal(upstream.seen.length, before);
     });
 

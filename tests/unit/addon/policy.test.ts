@@ -7,6 +7,7 @@ import { host } from './rig.ts';
 const policy: Policy = {
   rules: ['a.test', '*.b.test', 'c.test:8443', '192.0.2.1'].map((text) => parseRule(text) as Rule),
   allow_private: [],
+  unopened: [],
 };
 
 function allowed(name: string, port = 443): boolean {
@@ -15,7 +16,7 @@ function allowed(name: string, port = 443): boolean {
 
 test('nothing is allowed without a rule', () => {
   const target = { scheme: 'https', host: host('a.test'), port: 443 } as const;
-  assert.equal(decide({ rules: [], allow_private: [] }, target).kind, 'deny');
+  assert.equal(decide({ rules: [], allow_private: [], unopened: [] }, target).kind, 'deny');
 });
 
 test('a rule covers its host, a suffix one or more labels in front of it, on its ports', () => {
@@ -35,5 +36,5 @@ test('a refusal says whether the host or only its port is missing', () => {
 test('a tunnel is opened to the ports of rules and to those of the web, so that a refusal can be told inside it', () => {
   for (const port of [443, 80, 8443]) assert.ok(isTunnelPort(policy, port));
   for (const port of [22, 25, 8080]) assert.ok(!isTunnelPort(policy, port));
-  assert.ok(isTunnelPort({ rules: [], allow_private: [] }, 443));
+  assert.ok(isTunnelPort({ rules: [], allow_private: [], unopened: [] }, 443));
 });

@@ -55,6 +55,8 @@ export interface Rig extends AsyncDisposable {
 export interface RigOptions {
   /** Rules as in a manifest. */
   allow: string[];
+  /** Those of them that are relayed unopened. */
+  unopened?: string[];
   /** How the scanner answers; by default everything is proven. */
   scanner?: (request: Seen, response: ServerResponse) => void;
   config?: Partial<SidecarConfig>;
@@ -86,7 +88,11 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
     key: KEY.toString('base64'),
     listen: { address: '127.0.0.1', gate: '127.0.0.1', proxy_port: 0, dns_port: 0 },
     own_names: ['bottle-test-bump'],
-    policy: { rules: options.allow.map(rule), allow_private: ['127.0.0.0/8'] },
+    policy: {
+      rules: options.allow.map(rule),
+      allow_private: ['127.0.0.0/8'],
+      unopened: (options.unopened ?? []).map(rule),
+    },
     upstream_ca: options.upstreamCa ? [options.upstreamCa.certificate] : [],
     scanner: { kind: 'embedded', socket },
     secrets: [],

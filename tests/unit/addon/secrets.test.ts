@@ -91,6 +91,12 @@ suite('a bound host accepts the bound identity only', () => {
         JSON.stringify({ a: [{ b: 'c' }], [name]: 'opaque', d: 1 }),
       ],
     ),
+    [
+      'a form with a token that begins like JSON',
+      { fields: [own, ['content-type', 'application/x-www-form-urlencoded']] },
+      /the form field access_token/,
+      '{=1&access_token=opaque',
+    ],
     ['JSON with an escaped name', { fields: [own] }, /the JSON member api_key/, '{"\\u0061pi_key":"opaque"}'],
     ['JSON with a name twice', { fields: [own] }, /api_key/, `{"api_key":"${PLACEHOLDER}","api_key":"opaque"}`],
     ['JSON that does not end', { fields: [own] }, /api_key/, '{"api_key":"opaque","x"'],

@@ -393,7 +393,7 @@ test('a plain request to the sidecar itself is refused as a loop or as no page o
 
 test('a name that resolves to a private address is refused, naming allow_private', async () => {
   await using own = await rigWith({
-    config: { policy: { rules: [{ match: 'exact', host: HOST, ports: [443] }], allow_private: [] } },
+    config: { policy: { rules: [{ match: 'exact', host: HOST, ports: [443] }], allow_private: [], unopened: [] } },
     around: { resolve: async () => ['10.1.2.3'] },
   });
   const answer = await ask(own, { host: HOST, port: 443 });

@@ -22,7 +22,7 @@ test('a manifest that says only its version gets every default', () => {
       mounts: [],
       limits: { memory: '4g', pids: 1024 },
     },
-    egress: { allow: [], upstream_ca: [], networks: [], allow_private: [], unscanned: [] },
+    egress: { allow: [], upstream_ca: [], tls_bump_ignore: [], networks: [], allow_private: [], unscanned: [] },
     scanner: { kind: 'embedded' },
     secrets: {},
   });
@@ -195,4 +195,19 @@ suite('a secret', () => {
       ],
     );
   });
+});
+
+test('what is relayed unopened must be allowed, and can hold no secret of ours', () => {
+  const problems = (egress: object, secrets: object = {}) =>
+    manifestSchema
+      .safeParse({ version: 1, egress, secrets })
+      .error?.issues.map(({ path, message }) => [path.join('.'), message]) ?? [];
+  assert.deepEqual(problems({ allow: ['*.a.test'], tls_bump_ignore: ['x.a.test'] }), []);
+  assert.deepEqual(problems({ allow: ['a.test'], tls_bump_ignore: ['b.test'] }), [
+    ['egress.tls_bump_ignore.0', '"b.test" is not in egress.allow: nothing could be sent there'],
+  ]);
+  const secrets = { KEY: { from: { env: 'KEY' }, hosts: ['x.a.test'], header: 'x-api-key' } };
+  const [problem] = problems({ allow: ['*.a.test'], tls_bump_ignore: ['*.a.test'] }, secrets);
+  assert.equal(problem?.[0], 'secrets.KEY.hosts.0');
+  assert.match(problem?.[1] ?? '', /nothing can be put into what is not opened/);
 });

@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import type { JournalLine, Outcome } from '../../../contracts/exchange.ts';
 import { parseRule } from '../../../contracts/policy.ts';
-import { readJournal, summarize } from '../../../src/journal.ts';
+import { readJournal, summarize, unscanned } from '../../../src/journal.ts';
 import { hosts } from '../support/arbitrary.ts';
 import { admitted, closed, repeated } from '../support/journal.ts';
 
@@ -138,5 +138,38 @@ suite('what was refused is said', () => {
         assert.ok(rule.ports.includes(port));
       }),
     );
+  });
+});
+
+suite('what left unscanned is told', () => {
+  test('also of large bodies that the manifest lets pass, as far as they left', () => {
+    const large = (id: string, bytes: number) => admitted({ id, host: 'up.example', unscanned_bytes: bytes });
+    const sent = (id: string, bytes: number) => closed({ id, host: 'up.example', sent_bytes: bytes });
+    const lines = [
+      large('1', 400),
+      sent('1', 500),
+      large('2', 400),
+      sent('2', 100),
+      admitted({ id: '3' }),
+      closed({ id: '3', sent_bytes: 400 }),
+    ];
+    assert.deepEqual(unscanned(lines), ['not scanned: 500 bytes to up.example (large bodies), 50 % of all that left']);
+    assert.deepEqual(unscanned([large('1', 400), sent('1', 0)]), [], 'nothing left');
+  });
+
+  const passed = closed({ outcome: { kind: 'passed' }, host: 'pins.example', sent_bytes: 250 });
+
+  test('not at all where there was none', () => {
+    assert.deepEqual(unscanned([admitted(), closed({ sent_bytes: 10 })]), []);
+    assert.deepEqual(unscanned([closed({ outcome: { kind: 'passed' }, sent_bytes: 0 })]), []);
+  });
+
+  test('with its hosts, its bytes and its share of all that left', () => {
+    const lines = [closed({ sent_bytes: 500 }), passed, passed];
+    assert.deepEqual(unscanned(lines), ['not scanned: 500 bytes to pins.example (unopened), 50 % of all that left']);
+  });
+
+  test('as one percent at least', () => {
+    assert.match(unscanned([closed({ sent_bytes: 1_000_000 }), passed])[0] ?? '', /, 1 % of/);
   });
 });

@@ -75,7 +75,7 @@ suite('an unknown key is answered with the keys that are allowed there', () => {
     [
       'version: 1\negress: { deny: [] }',
       'egress.deny',
-      /allowed here: allow, upstream_ca, networks, allow_private, body_limit, unscanned$/,
+      /allowed here: allow, upstream_ca, tls_bump_ignore, networks, allow_private, body_limit, unscanned$/,
     ],
     ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind, image, version, masks$/],
     [

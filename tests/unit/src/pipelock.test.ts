@@ -88,20 +88,27 @@ suite('a plan with pipelock', () => {
     assert.equal(made.networks.find(({ name }) => name === 'bottle-demo-scan')?.role, 'scan');
   });
 
-  test('an image or a version without the kind is an error that says so', () => {
-    const load = () =>
-      loadManifest(
-        { kind: 'built-in' },
-        '/',
-        '',
-        { version: 1, scanner: { image: 'x' } },
-        { env: {}, stateFolder: '/s' },
-      );
-    assert.throws(
-      load,
-      (error) => error instanceof ManifestError && /scanner\.image: belongs to kind: pipelock/.test(error.message),
-    );
-  });
+  const egress = { allow: ['a.test'] };
+  const own = (mask: object) => ({ kind: 'pipelock', masks: { own: [{ name: 'm', hosts: ['a.test'], ...mask }] } });
+  const wrong: [what: string, scanner: object, message: RegExp][] = [
+    ['an image without the kind', { image: 'x' }, /scanner\.image: belongs to kind: pipelock/],
+    ['masks without the kind', { masks: {} }, /scanner\.masks: belongs to kind: pipelock/],
+    [
+      'a mask for a host that is not allowed',
+      own({ hosts: ['b.test'], hashes: true }),
+      /own\[0\]\.hosts\[0\]: "b.test" is not in/,
+    ],
+    ['a mask of nothing', own({}), /must have at least one of like, places, hashes/],
+    ['a mask like none', own({ like: 'other' }), /own\[0\]\.like/],
+    ['a place with an empty key', own({ places: ['a..b'] }), /places\[0\]: must be keys joined by dots/],
+    ['a mask for every host', own({ hosts: ['*'], hashes: true }), /bare "\*"/],
+  ];
+  for (const [what, scanner, message] of wrong)
+    test(`${what} is an error that says so`, () => {
+      const load = () =>
+        loadManifest({ kind: 'built-in' }, '/', '', { version: 1, egress, scanner }, { env: {}, stateFolder: '/s' });
+      assert.throws(load, (error) => error instanceof ManifestError && message.test(error.message));
+    });
 });
 
 suite('a launch with pipelock', () => {
@@ -126,6 +133,7 @@ suite('a launch with pipelock', () => {
       port: 8888,
       sink: { address: '10.211.3.2', port: 80, dns_port: 53 },
       body_bytes: 8_388_608,
+      masks: [{ name: 'lockfile-hashes', hosts: null, places: [], hashes: true }],
     });
     assert.deepEqual(backend.container('scanner').input, []);
   });

@@ -303,5 +303,10 @@ suite('what is worth knowing is noted', () => {
     );
   });
 
-  test('a manifest that says all needs no other note', () => assert.equal(fullPlan().notes.length, 1));
+  test('what is relayed unopened', () => {
+    const manifest = loaded({ version: 1, egress: { allow: ['pins.example'], tls_bump_ignore: ['pins.example'] } });
+    assert.match(planLaunch(manifest, { slug: 'x' }).notes.join('\n'), /unopened, not scanned: pins\.example/);
+  });
+
+  test('a manifest that says all needs no other note', () => assert.equal(fullPlan().notes.length, 2));
 });

@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{body,budget,code,exchange,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,verdict}.ts',
+  'addon/{body,budget,code,exchange,hello,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [
@@ -201,6 +201,12 @@ const SIDECAR: Row[] = [
     files: ['addon/sink.ts'],
     may: ['contracts/*', ...JUDGEMENT, 'addon/dns.ts', 'node:{crypto,http,net}'],
     why: 'what reaches it ends there: it can open no connection of its own',
+  },
+  {
+    files: ['addon/unopened.ts'],
+    may: ['contracts/*', ...JUDGEMENT],
+    types: ['addon/journal.ts', 'addon/upstream/dial.ts', 'node:net'],
+    why: 'it is given both sockets, and opens none',
   },
   {
     files: ['addon/client/*'],

@@ -54,6 +54,7 @@ export const full = loaded({
   egress: {
     allow: ['api.anthropic.com', '*.githubusercontent.com', 'git.example.com:8443'],
     upstream_ca: ['company-root.pem'],
+    tls_bump_ignore: ['git.example.com:8443'],
     networks: ['compose_default'],
     allow_private: ['172.16.0.0/12'],
   },

@@ -73,6 +73,16 @@ suite('before the agent', () => {
     );
   });
 
+  test('the masks that are on are said, where the scanner is one that has any', async () => {
+    const said = async (kind: string) => {
+      using world = makeWorld();
+      await world.run('start', '--scanner', kind);
+      return world.said.filter((line) => line.includes('masks'));
+    };
+    assert.deepEqual(await said('pipelock'), ['masks on: anthropic, lockfile-hashes']);
+    assert.deepEqual(await said('embedded'), []);
+  });
+
   test('the built-in default is said', async () => {
     using world = makeWorld();
     await world.run('start');

@@ -72,7 +72,7 @@ export const SCAN_REPLY_BYTES = 64 * KiB;
 export const FINDING_CHARACTERS = 300;
 
 /** Bytes of a body on the disk that the embedded scanner looks at as one text: a few, so that neither side grows. */
-export const WINDOW_BYTES = 4 * MiB;
+export const WINDOW_BYTES = 2 * MiB;
 /** The same for a network scanner, which needs seconds for each. */
 export const NETWORK_WINDOW_BYTES = MiB;
 /** Bytes that two windows share; longer than anything that is looked for, encoded twice. */

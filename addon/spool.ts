@@ -106,10 +106,14 @@ class SpoolFile implements Spooled {
       const file = await this.#file;
       while (this.#waitingBytes > 0 && !this.#trouble) {
         const block = this.#take();
-        for (let at = 0; at < block.length; ) {
-          const { bytesWritten } = await file.write(block, at, block.length - at, this.#written);
-          at += bytesWritten;
-          this.#written += bytesWritten;
+        const { bytesWritten } = await file.writev(block, this.#written);
+        this.#written += bytesWritten;
+        // A disk that takes a part of it is about to be full, and says so at the next try.
+        let rest = bytesWritten === sizeOf(block) ? NOTHING : Buffer.concat(block).subarray(bytesWritten);
+        while (rest.length > 0) {
+          const more = await file.write(rest, 0, rest.length, this.#written);
+          this.#written += more.bytesWritten;
+          rest = rest.subarray(more.bytesWritten);
         }
         if (this.#waitingBytes < SPOOL_BLOCK) this.onDrain?.();
       }
@@ -122,7 +126,7 @@ class SpoolFile implements Spooled {
   }
 
   /** About a block of what waits, as it is written. */
-  #take(): Buffer {
+  #take(): Buffer[] {
     const taken: Buffer[] = [];
     let bytes = 0;
     while (bytes < SPOOL_BLOCK) {
@@ -134,8 +138,7 @@ class SpoolFile implements Spooled {
       taken.push(this.#cipher.update(part));
     }
     this.#waitingBytes -= bytes;
-    const [only] = taken;
-    return taken.length === 1 && only ? only : Buffer.concat(taken, bytes);
+    return taken;
   }
 
   async *#read(): AsyncGenerator<Buffer> {
@@ -172,6 +175,11 @@ class SpoolFile implements Spooled {
   };
 }
 
+function sizeOf(block: readonly Buffer[]): number {
+  return block.reduce((sum, { length }) => sum + length, 0);
+}
+
+const NOTHING: Buffer = Buffer.alloc(0);
 const CIPHER = 'aes-256-ctr';
 /** The first counter; each key has one file only. */
 const START = Buffer.alloc(16);

@@ -97,7 +97,9 @@ rmSync(folder, { recursive: true });
 process.exit(0);
 
 async function start(program: string, given: object) {
-  const child = spawn(process.execPath, [join(programs, program)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--max-semi-space-size=2', join(programs, program)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   child.stdin.write(`${JSON.stringify(given)}\n`);
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   child.stdout.resume();

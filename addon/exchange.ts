@@ -129,7 +129,13 @@ async function release(
     if (held.size > 0) progress.messages = (progress.messages ?? 0) + 1;
     return { kind: 'sent', last: held.last };
   }
-  const admission = { path: head.path, bytes: held.size, elsewhere: neutral.elsewhere, masked: verdict.masked ?? [] };
+  const admission = {
+    path: head.path,
+    bytes: held.size,
+    elsewhere: [...new Set([...neutral.elsewhere, ...(verdict.elsewhere ?? [])])],
+    unscanned: verdict.unscanned ?? 0,
+    masked: verdict.masked ?? [],
+  };
   steps.journal.admit({ id, method: head.method, target: head.target }, admission);
   progress.admitted = true;
   progress.leg = await steps.upstream.open(head, client.gone);

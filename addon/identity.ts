@@ -8,12 +8,12 @@ import type { Member } from './members.ts';
 import type { Field, RequestHead } from './message.ts';
 
 /**
- * `own`: the secrets that the request's host is bound to. `members`: what `isKeyMember` names in the body. Undefined if the request stands
- * under one of the secrets or is harmless.
+ * `own`: the secrets that the request's host is bound to. `members`: what `isKeyMember` names in the body, which is undefined if it is
+ * too large to be read as one. Undefined if the request stands under one of the secrets or is harmless.
  */
 export function identityProblem(
   head: RequestHead,
-  body: Buffer,
+  body: Buffer | undefined,
   members: readonly Member[],
   own: readonly BoundSecret[],
 ): string | undefined {
@@ -33,13 +33,17 @@ export function identityProblem(
       return foreign(`the query parameter ${name.toLowerCase().slice(0, 40)}`);
   }
   if (own.some((secret) => secret.places.some((place) => standsInPath(place, secret, head.path)))) proven = true;
-  for (const { kind, name, value } of members) {
-    if (value !== '' && !own.some(({ placeholder }) => value === placeholder))
-      return foreign(`the ${kind} ${name.toLowerCase().slice(0, 40)}`);
-  }
+  const inBody = foreignMember(members, own);
+  if (inBody !== undefined) return inBody;
   if (proven || isHarmless(head, body)) return undefined;
   const wanted = own.map(({ name, places }) => `${name} (${places.map(formatPlace).join(', or ')})`);
   return `blocked: this host is bound to ${wanted.join(' or ')}; without it only GET and HEAD without a body are sent`;
+}
+
+/** The finding about a member of a body that names somebody else. */
+export function foreignMember(members: readonly Member[], own: readonly BoundSecret[]): string | undefined {
+  const found = members.find(({ value }) => value !== '' && !own.some(({ placeholder }) => value === placeholder));
+  return found && foreign(`the ${found.kind} ${found.name.toLowerCase().slice(0, 40)}`);
 }
 
 /** True if the field is this place, and holds the placeholder there. `name` in lower case. */
@@ -167,8 +171,8 @@ function isOnlyPlaceholder({ placeholder }: BoundSecret, value: string): boolean
 }
 
 /** It changes nothing and brings nothing. */
-function isHarmless({ method, fields }: RequestHead, body: Buffer): boolean {
-  if ((method !== 'GET' && method !== 'HEAD') || body.length > 0) return false;
+function isHarmless({ method, fields }: RequestHead, body: Buffer | undefined): boolean {
+  if ((method !== 'GET' && method !== 'HEAD') || body?.length !== 0) return false;
   return !fields.some(([name]: Field) => /^x-(http-)?method(-override)?$/i.test(name));
 }
 

@@ -32,6 +32,8 @@ export interface Admission {
   readonly bytes: number;
   /** Secrets whose placeholder stands in it outside its place. */
   readonly elsewhere?: readonly string[];
+  /** Bytes of it that no scanner was asked about. */
+  readonly unscanned?: number;
   /** What the scanner was not shown of it. */
   readonly masked?: readonly Masked[];
 }
@@ -105,13 +107,14 @@ export function openJournal(options: JournalOptions): Journal {
 
   const timer = setInterval(() => quietly(flush), REFUSALS_COUNTED_MS).unref();
   return {
-    admit(subject, { path, bytes, elsewhere = [], masked = [] }) {
+    admit(subject, { path, bytes, elsewhere = [], unscanned = 0, masked = [] }) {
       append({
         event: 'admitted',
         ...subjectLine(subject),
         path: recordedPath(path),
         body_bytes: bytes,
         ...(elsewhere.length > 0 ? { placeholders: [...elsewhere] } : {}),
+        ...(unscanned > 0 ? { unscanned_bytes: unscanned } : {}),
         ...(masked.length > 0 ? { masked: masked.map(({ mask, bytes: hidden }) => ({ mask, bytes: hidden })) } : {}),
       });
     },

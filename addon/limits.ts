@@ -2,6 +2,7 @@
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
 
 /** Bytes of a message head, both directions: model APIs and cookies pass 16 KiB, Node's default. */
 export const HEAD_BYTES = 64 * KiB;
@@ -13,10 +14,23 @@ export const TRAILER_BYTES = 16 * KiB;
 export const CHUNK_DIGITS = 12;
 /** Bytes of the extensions of one chunk of an answer; they are dropped. */
 export const CHUNK_EXTENSION_BYTES = 1 * KiB;
-/** Bytes of one request body: a long conversation with images is about 20 MiB. */
+/**
+ * Bytes of a body, or of one message of a stream, that is held in memory and looked at as one text: a long conversation with images is
+ * about 20 MiB. Longer bodies lie on the disk.
+ */
 export const BODY_BYTES = 32 * MiB;
+/** Bytes of a body of unknown length that stay in memory until it is whole. */
+export const UNKNOWN_BYTES = 8 * MiB;
 /** Bytes of all request bodies that are held at once. Together with the idle process it stays well below its container's 1 GiB. */
 export const BUDGET_BYTES = 256 * MiB;
+/** Bytes of all bodies that lie on the disk at once, or twice the largest one that a manifest allows. */
+export const SPOOL_BYTES = 4 * GiB;
+/** Bytes that are written to the disk, or read from it, at a time: larger ones are no faster, and are garbage longer. */
+export const SPOOL_BLOCK = 128 * KiB;
+/** Bytes of the disk that a growing body takes at a time. */
+export const SPOOL_STEP = 64 * MiB;
+/** Bytes that bodies leave free on the disk, twice what a journal may have: it lies there too, and without it there is no service. */
+export const DISK_SPARE_BYTES = 512 * MiB;
 
 /** Milliseconds in which a request's head must be complete; browsers open connections ahead and keep them idle. */
 export const HEAD_MS = 60_000;
@@ -66,6 +80,18 @@ export const SINK_IDLE_MS = 120_000;
 export const SCAN_REPLY_BYTES = 64 * KiB;
 /** Characters of a scanner's line that are passed on. */
 export const FINDING_CHARACTERS = 300;
+
+/** Bytes of a body on the disk that the embedded scanner looks at as one text: a few, so that neither side grows. */
+export const WINDOW_BYTES = 2 * MiB;
+/** The same for a network scanner, which needs seconds for each. */
+export const NETWORK_WINDOW_BYTES = MiB;
+/** Bytes that two windows share; longer than anything that is looked for, encoded twice. */
+export const WINDOW_OVERLAP = 64 * KiB;
+/** Bodies that are looked at in windows at once; each has some in memory, the others wait on the disk. */
+export const WINDOWED_AT_ONCE = 4;
+/** Bytes that a body on the disk may decompress to, and how many times its size: what expands more was made to. */
+export const EXPANDED_BYTES = 8 * GiB;
+export const EXPANDED_RATIO = 100;
 
 /** Parts of one request that are scanned at once: the request, and beside it its extract, which is nearly always short. */
 export const SCAN_PARTS_AT_ONCE = 2;

@@ -18,11 +18,26 @@ export function membersOf(type: string, body: Buffer, wanted: (name: string) => 
   return members.filter(({ name }) => wanted(name));
 }
 
+/**
+ * The same in one window of a body that is too large to be read as one. `begins`: it is the first. `unreadable`: members cannot be told
+ * from anything else in this kind of body, a piece at a time.
+ */
+export function membersInWindow(
+  type: string,
+  window: Buffer,
+  begins: boolean,
+  wanted: (name: string) => boolean,
+): Member[] | 'unreadable' {
+  if (FORM.test(type) || (begins && isJsonObject(window))) return 'unreadable';
+  return fieldsOf(type, window).filter(({ name }) => wanted(name));
+}
+
 function fieldsOf(type: string, body: Buffer): Member[] {
-  if (/^application\/x-www-form-urlencoded\s*(;|$)/i.test(type))
-    return body.toString('latin1').split('&').map(readPair).map(asField);
+  if (FORM.test(type)) return body.toString('latin1').split('&').map(readPair).map(asField);
   return /^multipart\/form-data\s*(;|$)/i.test(type) ? partFields(body.toString('latin1')) : [];
 }
+
+const FORM = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 
 function asField({ name, value }: { name: string; value: string }): Member {
   return { kind: 'form field', name, value };

@@ -47,8 +47,11 @@ export interface Unit {
   /** Nothing of the request follows. A plain request is one unit, and that the last. */
   readonly last: boolean;
   readonly trailers: readonly Field[];
-  /** What is sent. Replayable: scanning and sending each read it from the beginning. */
-  chunks(): Iterable<Buffer>;
+  /**
+   * What is sent. Replayable: scanning and sending each read it from the beginning. Iterable at once if it lies in memory; from a disk
+   * otherwise, and then its bytes stay until every iterator that has begun is at its end or was returned, also if it is let go before.
+   */
+  chunks(): Iterable<Buffer> | AsyncIterable<Buffer>;
   /** What is read in place of it: the content of one message of a stream, where `chunks` are its frames. */
   readonly message?: Message;
   /** Gives its bytes back to the one budget. */

@@ -4,6 +4,7 @@
  * does not see. What is sent upstream is the unit and nothing of this.
  */
 import type { Host } from '../contracts/host.ts';
+import { bytesInMemory } from './body.ts';
 import type { Masked } from '../contracts/mask.ts';
 import { decodeContent } from './decode/inflate.ts';
 import { decodedLayers, textIn } from './decode/layers.ts';
@@ -64,7 +65,8 @@ export const EXTRACT_FIELD = 'X-Scan-Extract';
 export function parts({ id, nonce }: ScanName, head: RequestHead, unit: Unit, limits: ScannerLimits): Preparation {
   const { read, body: sent } = unit.message
     ? { read: messageHead(head, unit.message), body: unit.message.bytes }
-    : { read: head, body: whole(unit) };
+    : { read: head, body: bytesInMemory(unit) };
+  if (!sent) return refused(413, 'the body is too large to be read as one');
   const form = limits.reads === 'all' ? asItIs(read, unit, sent) : inPlain(read, unit, sent, limits);
   if ('kind' in form) return form;
   const host = scanHost(head.target.host);
@@ -211,12 +213,6 @@ function windows(text: Buffer, size: number): Buffer[] {
     if (from + size >= text.length) break;
   }
   return pieces;
-}
-
-function whole(unit: Unit): Buffer {
-  const chunks = [...unit.chunks()];
-  const [only] = chunks;
-  return chunks.length === 1 && only ? only : Buffer.concat(chunks);
 }
 
 function latin1(text: string): Buffer {

@@ -13,7 +13,8 @@ export interface ScannedPart {
   readonly nonce: string;
   /** From 0. */
   readonly index: number;
-  readonly count: number;
+  /** `*`: nobody knew it when this part went out. */
+  readonly count: number | '*';
   readonly method: string;
   /** The absolute URI of the scan call. */
   readonly url: string;
@@ -26,12 +27,20 @@ export interface ScannedPart {
 
 /** Request fields of the scan call. */
 export const NONCE_FIELD = 'x-bottle-nonce';
-/** `index/count`, decimal. */
+/** `index/count`, decimal; the count may be `*`. */
 export const PART_FIELD = 'x-bottle-part';
 /** Request field that names the scan in the scanner's log; a forward proxy keeps it for itself, so that it is no part of the proof. */
 export const SCAN_ID_FIELD = 'x-pipelock-agent';
 /** Response field of an allow (status 204). */
 export const RECEIPT_FIELD = 'x-bottle-receipt';
+
+/** What a part's field says of its place; undefined if that is malformed. */
+export function readPlace(text: string): Pick<ScannedPart, 'index' | 'count'> | undefined {
+  const [, index, count] = /^(\d{1,6})\/(\d{1,6}|\*)$/.exec(text) ?? [];
+  if (index === undefined || count === undefined) return undefined;
+  const place = { index: Number(index), count: count === '*' ? count : Number(count) } as const;
+  return place.count === '*' || place.index < place.count ? place : undefined;
+}
 
 /** HMAC-SHA-256 under the session's key, lower-case hex. */
 export function receiptOf(key: Buffer, part: ScannedPart): string {

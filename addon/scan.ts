@@ -14,15 +14,19 @@ import {
   SCAN_MS_PER_MB,
   SCAN_PARTS_AT_ONCE,
   SCAN_QUEUE,
+  BODY_BYTES,
+  WINDOWED_AT_ONCE,
 } from './limits.ts';
-import type { Field, RequestHead, Unit } from './message.ts';
-import { parts, type ScannerLimits, type ScanPart } from './parts.ts';
+import type { Field, RequestHead, Target, Unit } from './message.ts';
+import { parts, type ScannerLimits, type ScanName, type ScanPart } from './parts.ts';
 import { present } from './present.ts';
 import { TIMED_OUT } from './respond.ts';
 import { NONCE_FIELD, PART_FIELD, receiptOf } from './receipt.ts';
 import type { Secrets } from './secrets.ts';
 import { selfTest } from './selftest.ts';
 import { type ScanResult, verdictOf } from './verdict.ts';
+import { scanWindowed } from './windowed.ts';
+import { beginsCompressed } from './windows.ts';
 
 export interface Scanner {
   scan(id: string, head: RequestHead, unit: Unit, gone: AbortSignal): Promise<ScanResult>;
@@ -37,8 +41,13 @@ export interface ScannerOptions {
   readonly key: Buffer;
   /** What the parts are kept in while they are scanned. */
   readonly budget: Budget;
-  /** Looks at the parts before they go out: known values never do. */
+  /** Look at what goes out: known values never do. */
   readonly review?: Secrets['review'];
+  readonly inWindows?: Secrets['inWindows'];
+  /** Bytes of one window of a body that is too large to be scanned as one. */
+  readonly windowBytes: number;
+  /** Bytes beyond which a body to this target is not scanned; known values are looked for all the same. */
+  readonly unscannedOver?: (target: Target) => number | undefined;
   /** Milliseconds for a part of so many bytes. */
   readonly deadline?: (bytes: number) => number;
   readonly connections?: number;
@@ -49,7 +58,8 @@ export function connectScanner(options: ScannerOptions): Scanner {
   const { reach, connections = SCAN_CONNECTIONS, queue = SCAN_QUEUE } = options;
   const line = openLine(reach, connections, () => trusted.forget());
   const lane = makeLane(connections, queue);
-  const scan: Scanner['scan'] = (...request) => scanUnit(line, lane, options, ...request);
+  const means = { line, lane, windowed: makeLane(WINDOWED_AT_ONCE, queue), options };
+  const scan: Scanner['scan'] = (...request) => scanUnit(means, request);
   const trusted = makeTrust(() => selfTest((head, unit) => scan(randomBytes(8).toString('hex'), head, unit, NEVER)));
   return {
     async scan(...request) {
@@ -68,24 +78,75 @@ export function connectScanner(options: ScannerOptions): Scanner {
   };
 }
 
+/** What every scan works with. */
+interface Means {
+  readonly line: Line;
+  readonly lane: Lane;
+  /** Where large bodies wait for their turn. */
+  readonly windowed: Lane;
+  readonly options: ScannerOptions;
+}
+
+type Request = Parameters<Scanner['scan']>;
+
+/** As one, in windows, or its head alone. */
+async function scanUnit(means: Means, request: Request): Promise<ScanResult> {
+  const [, head, unit] = request;
+  const { limits, unscannedOver } = means.options;
+  if (unit.message) return scanWhole(means, request);
+  const over = unscannedOver?.(head.target) ?? Number.POSITIVE_INFINITY;
+  if (unit.size > over) return scanLarge(means, request, 'body');
+  if (unit.size > Math.min(BODY_BYTES, limits.bodyBytes)) return scanLarge(means, request, 'nothing');
+  const result = await scanWhole(means, request);
+  const tooMuch = result.kind === 'refused' && result.status === 413;
+  return tooMuch && beginsCompressed(unit) ? scanLarge(means, request, 'nothing') : result;
+}
+
 /** Every part must be proven. A block says more than an error, so it is what is told of the two. */
-async function scanUnit(
-  line: Line,
-  lane: Lane,
-  options: ScannerOptions,
-  ...[id, head, unit, gone]: Parameters<Scanner['scan']>
-): Promise<ScanResult> {
-  const prepared = parts({ id, nonce: `${id}-${randomBytes(16).toString('hex')}` }, head, unit, options.limits);
+async function scanWhole(means: Means, [id, head, unit, gone]: Request): Promise<ScanResult> {
+  const { review, budget, limits } = means.options;
+  const prepared = parts(nameOf(id), head, unit, limits);
   if (prepared.kind !== 'prepared') return prepared;
-  const reviewed = options.review?.(prepared.parts) ?? prepared.parts;
+  const reviewed = review?.(prepared.parts) ?? prepared.parts;
   if ('finding' in reviewed) return { kind: 'block', finding: reviewed.finding };
-  if (!options.budget.take(prepared.copied)) return FULL;
+  if (!budget.take(prepared.copied)) return FULL;
   try {
-    const no = await scanParts(reviewed, (part) => scanPart(line, lane, options, part, gone));
+    const no = await scanParts(reviewed, (part) => scanPart(means, part, gone));
     return no ?? { kind: 'allow', ...(prepared.masked.length > 0 ? { masked: prepared.masked } : {}) };
   } finally {
-    options.budget.give(prepared.copied);
+    budget.give(prepared.copied);
   }
+}
+
+async function scanLarge(
+  means: Means,
+  [id, head, unit, gone]: Request,
+  leave: 'nothing' | 'body',
+): Promise<ScanResult> {
+  const { limits, windowBytes, inWindows, review } = means.options;
+  const slot = await means.windowed.enter(gone); // whoever waits holds no memory
+  if (slot === 'full') return { kind: 'error', cause: 'too many large bodies are waiting' };
+  if (slot === 'gone') return { kind: 'error', cause: 'the agent left before the scan' };
+  try {
+    return await scanWindowed(head, unit, {
+      name: nameOf(id),
+      limits,
+      windowBytes,
+      review: inWindows?.(head),
+      leave,
+      ask: async (part, seen) => {
+        const reviewed = seen === 'seen' ? [part] : (review?.([part]) ?? [part]);
+        if ('finding' in reviewed) return { kind: 'block', finding: reviewed.finding };
+        return await scanPart(means, reviewed[0] ?? part, gone);
+      },
+    });
+  } finally {
+    slot.leave();
+  }
+}
+
+function nameOf(id: string): ScanName {
+  return { id, nonce: `${id}-${randomBytes(16).toString('hex')}` };
 }
 
 /** Undefined: every one of them is proven. */
@@ -102,13 +163,8 @@ async function scanParts(
   return reviewed.length > 0 ? undefined : { kind: 'error', cause: 'nothing was scanned' };
 }
 
-async function scanPart(
-  line: Line,
-  lane: Lane,
-  { reach, key, deadline = scanDeadline }: ScannerOptions,
-  plain: ScanPart,
-  gone: AbortSignal,
-): Promise<ScanResult> {
+async function scanPart({ line, lane, options }: Means, plain: ScanPart, gone: AbortSignal): Promise<ScanResult> {
+  const { reach, key, deadline = scanDeadline } = options;
   const part = reach.kind === 'tcp' ? present(plain) : plain;
   const slot = await lane.enter(gone);
   if (slot === 'full') return { kind: 'error', cause: 'too many scans are waiting' };

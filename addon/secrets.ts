@@ -5,9 +5,11 @@
 import type { Host } from '../contracts/host.ts';
 import { ruleCoversHost } from '../contracts/policy.ts';
 import type { BoundSecret, SecretPlace } from '../contracts/secret.ts';
+import { bytesInMemory } from './body.ts';
 import { decodeContent, openCompressed } from './decode/inflate.ts';
 import { Work } from './decode/work.ts';
 import {
+  foreignMember,
   identityProblem,
   isKeyMember,
   readBasic,
@@ -16,11 +18,12 @@ import {
   standsInPath,
   standsInQuery,
 } from './identity.ts';
-import { membersOf } from './members.ts';
+import { membersInWindow, membersOf } from './members.ts';
 import type { Client, Field, RequestHead, Target, Unit } from './message.ts';
+import { neutralOf, replaceBytes, replaceCut, replaceText } from './neutral.ts';
 import { sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
-import { Search, spellingsOf } from './spellings.ts';
+import { Search } from './spellings.ts';
 import { tap, type Tap } from './tap.ts';
 
 export interface Secrets {
@@ -28,6 +31,8 @@ export interface Secrets {
   objection(head: RequestHead, unit: Unit): string | undefined;
   /** The request as a scanner may see it, and the secrets whose placeholder stands elsewhere than in its place. */
   neutralize(head: RequestHead, unit: Unit): Neutral;
+  /** The same three for a body that is too large for them, window by window; undefined if there are no secrets. */
+  inWindows(head: RequestHead): ((window: Buffer, begins: boolean) => WindowReview) | undefined;
   /** The parts that a scanner is to be given, once more: what was decoded on the way may hold what nothing showed before. */
   review<P extends ReviewedPart>(parts: readonly P[]): readonly P[] | { readonly finding: string };
   /** The head as it is sent: values in their places, the manifest's fields set. */
@@ -37,6 +42,11 @@ export interface Secrets {
   /** Takes new values; the ones before are still looked for. Names that are not known are left out. */
   renew(values: Readonly<Record<string, string>>): void;
 }
+
+/** A window of a body as a scanner may see it, or a value that stands in it. */
+export type WindowReview =
+  | { readonly kind: 'reviewed'; readonly bytes: Buffer; readonly elsewhere: readonly string[] }
+  | { readonly kind: 'block'; readonly finding: string };
 
 /** What is looked at of a part. */
 export interface ReviewedPart {
@@ -65,27 +75,33 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   function objection(head: RequestHead, unit: Unit): string | undefined {
     if (bound.length === 0) return undefined;
     const body = bytesOf(unit);
-    const read = readable(head, body);
+    const read = body && readable(head, body);
     const leaked =
       search.inHost(head.target.host.text) ??
       search.inRequest(Buffer.from(headText(head, unit), 'latin1')) ??
-      search.inRequest(body) ??
-      (read === body ? undefined : search.inRequest(read));
+      (body && search.inRequest(body)) ??
+      (read === body ? undefined : read && search.inRequest(read));
     if (leaked !== undefined) return leakOf(leaked);
     if (unit.message) return undefined; // who asks was judged with the head
     const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
     if (own.length === 0) return undefined;
     const [type = ''] = valuesOf(head.fields, 'content-type');
-    return identityProblem(head, body, membersOf(type, read, isKeyMember), own);
+    return identityProblem(head, body, read ? membersOf(type, read, isKeyMember) : [], own);
   }
 
   function neutralize(head: RequestHead, unit: Unit): Neutral {
     if (bound.length === 0) return { head, unit, elsewhere: [] };
     const injected = headText(inject(head), unit);
     const sent = bytesOf(unit);
+    const inHead = neutrals.filter(({ pairs }) => pairs.some(([from]) => injected.includes(from.text)));
+    if (!sent)
+      return {
+        head: { ...head, path: plainText(head.path), fields: plainFields(head.fields) },
+        unit: { ...unit, trailers: plainFields(unit.trailers) },
+        elsewhere: inHead.map(({ name }) => name),
+      };
     const read = readable(head, sent);
     const inBody = neutrals.filter(({ pairs }) => pairs.some(([from]) => read.includes(from.bytes)));
-    const inHead = neutrals.filter(({ pairs }) => pairs.some(([from]) => injected.includes(from.text)));
     // A body that has none stays as it is sent, compressed or not.
     const body = inBody.length === 0 ? sent : plainBytes(read);
     const opened = inBody.length > 0 && read !== sent;
@@ -101,6 +117,22 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   const plainText = (text: string) => neutrals.reduce((left, { pairs }) => replaceText(left, pairs), text);
   const plainFields = (fields: readonly Field[]) =>
     fields.map(([name, value]): Field => [plainText(name), plainText(value)]);
+
+  function inWindows(head: RequestHead): ReturnType<Secrets['inWindows']> {
+    if (bound.length === 0) return undefined;
+    const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
+    const [type = ''] = valuesOf(head.fields, 'content-type');
+    return (window, begins) => {
+      const leaked = search.inRequest(window);
+      if (leaked !== undefined) return { kind: 'block', finding: leakOf(leaked) };
+      const members = own.length === 0 ? [] : membersInWindow(type, window, begins, isKeyMember);
+      const problem = members === 'unreadable' ? TOO_LARGE_TO_JUDGE : foreignMember(members, own);
+      if (problem !== undefined) return { kind: 'block', finding: problem };
+      const found = neutrals.filter(({ pairs }) => pairs.some(([from]) => window.includes(from.bytes)));
+      const plain = neutrals.reduce((left, { pairs }) => replaceCut(left, pairs), plainBytes(window));
+      return { kind: 'reviewed', bytes: plain, elsewhere: found.map(({ name }) => name) };
+    };
+  }
 
   function review<P extends ReviewedPart>(parts: readonly P[]): readonly P[] | { readonly finding: string } {
     if (bound.length === 0) return parts;
@@ -145,6 +177,7 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
   return {
     objection,
     neutralize,
+    inWindows,
     review,
     inject,
     watch(client, cut) {
@@ -169,6 +202,9 @@ function identityOf({ hosts }: BoundSecret, host: Host): 'bound' | 'open' {
   const covering = hosts.filter((rule) => ruleCoversHost(rule, host));
   return covering.some(({ identity }) => identity === 'bound') ? 'bound' : 'open';
 }
+
+const TOO_LARGE_TO_JUDGE =
+  'blocked: a form or JSON of this size is not searched for other credentials than the one that this host is bound to';
 
 /** Over TLS to a port of the rule; over plain HTTP only where the manifest names the port, and that is not TLS's. */
 function mayGo({ hosts }: BoundSecret, { scheme, host, port }: Target): boolean {
@@ -209,38 +245,6 @@ function fillPath(place: SecretPlace, secret: BoundSecret, path: string, value: 
   return `${path.slice(0, at)}${query.join('&')}`;
 }
 
-interface Spelled {
-  readonly text: string;
-  readonly bytes: Buffer;
-}
-type Pair = readonly [from: Spelled, to: Spelled];
-
-/** For each spelling of the placeholder the same spelling of a neutral word, of the same length. */
-function neutralOf({ name, placeholder }: BoundSecret): { name: string; pairs: Pair[] } {
-  const word = 'placeholder-'.repeat(Math.ceil(placeholder.length / 12)).slice(0, placeholder.length);
-  const to = spellingsOf(word);
-  const spelled = (bytes: Buffer): Spelled => ({ text: bytes.toString('latin1'), bytes });
-  const pairs = spellingsOf(placeholder).map((bytes, index): Pair => [spelled(bytes), spelled(to[index] ?? bytes)]);
-  const seen = new Set<string>();
-  return { name, pairs: pairs.filter(([{ text }]) => !seen.has(text) && seen.add(text)) };
-}
-
-function replaceText(text: string, pairs: readonly Pair[]): string {
-  return pairs.reduce((left, [from, to]) => left.replaceAll(from.text, to.text), text);
-}
-
-/** The same bytes if none of the spellings stands in them, else a copy. */
-function replaceBytes(bytes: Buffer, pairs: readonly Pair[]): Buffer {
-  let out = bytes;
-  for (const [from, to] of pairs) {
-    for (let at = out.indexOf(from.bytes); at >= 0; at = out.indexOf(from.bytes, at + from.bytes.length)) {
-      if (out === bytes) out = Buffer.from(bytes);
-      to.bytes.copy(out, at);
-    }
-  }
-  return out;
-}
-
 function searchFor(values: ReadonlyMap<string, readonly string[]>): Search {
   return new Search([...values].flatMap(([name, all]) => all.map((value) => [name, value] as const)));
 }
@@ -275,12 +279,9 @@ function headText({ path, fields }: RequestHead, { trailers }: Unit): string {
   return [path, ...fields.flat(), ...trailers.flat()].join('\n');
 }
 
-/** What there is to read of a unit. */
-function bytesOf(unit: Unit): Buffer {
-  if (unit.message) return unit.message.bytes;
-  const chunks = [...unit.chunks()];
-  const [only] = chunks;
-  return chunks.length === 1 && only ? only : Buffer.concat(chunks);
+/** What there is to read of a unit; undefined if it is not in memory, and is read in windows. */
+function bytesOf(unit: Unit): Buffer | undefined {
+  return unit.message ? unit.message.bytes : bytesInMemory(unit);
 }
 
 /** A unit to be scanned in another's place: it is not held by anybody. */

@@ -1,12 +1,15 @@
 /** The sidecar as a whole: listeners, scanner and upstream around `exchange`. */
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { bodyLimit, unscannedOver } from '../contracts/bodies.ts';
 import type { Outcome } from '../contracts/exchange.ts';
 import type { Renewal } from '../contracts/secret.ts';
 import { parseHost } from '../contracts/host.ts';
 import type { ProxyConfig } from '../contracts/upstream.ts';
 import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../contracts/sidecar.ts';
 import { type Authority, makeAuthority } from './authority.ts';
+import { makeBodies } from './body.ts';
 import { makeBudget } from './budget.ts';
 import type { Switch } from './client/h1.ts';
 import { takeSessions } from './client/h2.ts';
@@ -17,13 +20,21 @@ import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
 import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
-import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
+import {
+  BODY_BYTES,
+  BUDGET_BYTES,
+  NETWORK_SCAN_QUEUE,
+  NETWORK_WINDOW_BYTES,
+  SPOOL_BYTES,
+  WINDOW_BYTES,
+} from './limits.ts';
 import { makeMasks } from './masks.ts';
 import type { Client, Refusal, Target } from './message.ts';
 import { decide, isTunnelPort, isUnopened } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { holdSecrets } from './secrets.ts';
 import { connectScanner, type ScannerOptions } from './scan.ts';
+import { makeSpool } from './spool.ts';
 import { openSink, type SinkOptions } from './sink.ts';
 import { addressCheck, refusalOf } from './upstream/address.ts';
 import { makeDial } from './upstream/dial.ts';
@@ -55,8 +66,9 @@ export interface Surroundings {
   readonly resolve?: Resolve;
   readonly deadline?: NonNullable<ScannerOptions['deadline']>;
   readonly lostMs?: number;
-  readonly bodyBytes?: number;
   readonly budgetBytes?: number;
+  /** Bytes of one message of a stream. */
+  readonly messageBytes?: number;
   readonly connectMs?: number;
   readonly headMs?: number;
 }
@@ -71,11 +83,19 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const sink = network && (await openSink(sinkOptions(network, key)));
   const secrets = holdSecrets(config.secrets);
   const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
+  const limit = ({ host, port }: Target) => bodyLimit(config.bodies, host, port);
+  const spool = makeSpool({
+    folder: dirname(config.journal),
+    disk: makeBudget(Math.max(SPOOL_BYTES, 2 * config.bodies.limit_bytes)),
+  });
+  const bodies = makeBodies({ budget, spool, limit });
   const scanner = connectScanner({
     ...reachOf(config.scanner),
     key,
     budget,
     review: (all) => secrets.review(all),
+    inWindows: (head) => secrets.inWindows(head),
+    unscannedOver: ({ host, port }) => unscannedOver(config.bodies, host, port),
     ...(around.deadline ? { deadline: around.deadline } : {}),
   });
   const check = addressCheck(policy.allow_private);
@@ -139,15 +159,15 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     const is = host.text === listen.address ? ports.includes(port) : own.has(host.text);
     return is ? { kind: 'refused', status: 403, reason: 'the target is the sidecar itself' } : undefined;
   }
-  const bodyBytes = around.bodyBytes ?? network?.body_bytes ?? BODY_BYTES;
 
-  const webSocket: Switch = (plain, bytes) => webSocketOver(plain, bytes, { budget, bodyBytes });
+  const messageBytes = around.messageBytes ?? network?.body_bytes ?? BODY_BYTES;
+  const webSocket: Switch = (plain, bytes) => webSocketOver(plain, bytes, { budget, messageBytes });
   const switches = new Map(config.websockets === 'allow' ? [[WEBSOCKET, webSocket]] : []);
 
   function run(client: Client): void {
     keep(exchange(client, newId(), steps).catch(() => client.destroy()));
   }
-  const sessions = takeSessions({ budget, bodyBytes, refuse: loop, serve: run });
+  const sessions = takeSessions({ bodies, budget, messageBytes, refuse: loop, serve: run });
   function cut(): void {
     sessions.cut(); // first: they say goodbye on the connections that the door closes
     door.cut();
@@ -159,8 +179,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     gate: listen.gate,
     ...(around.headMs === undefined ? {} : { headMs: around.headMs }),
     authority,
-    budget,
-    bodyBytes,
+    bodies,
     refuse: loop,
     refuseTunnel,
     switches,
@@ -214,13 +233,18 @@ function sinkOptions({ address, sink }: PipelockScanner, key: Buffer): SinkOptio
 /** One scan per core: a network scanner takes a core for each, and more of them would only wait inside it. */
 function reachOf(
   scanner: SidecarConfig['scanner'],
-): Pick<ScannerOptions, 'reach' | 'limits' | 'connections' | 'queue'> {
+): Pick<ScannerOptions, 'reach' | 'limits' | 'windowBytes' | 'connections' | 'queue'> {
   if (scanner.kind === 'embedded')
-    return { reach: { kind: 'socket', path: scanner.socket }, limits: { reads: 'all', bodyBytes: BODY_BYTES } };
+    return {
+      reach: { kind: 'socket', path: scanner.socket },
+      limits: { reads: 'all', bodyBytes: BODY_BYTES },
+      windowBytes: WINDOW_BYTES,
+    };
   const { address, port, body_bytes: bodyBytes, masks } = scanner;
   return {
     reach: { kind: 'tcp', address, port },
     limits: { reads: 'plain', bodyBytes, masks: makeMasks(masks) },
+    windowBytes: NETWORK_WINDOW_BYTES,
     connections: availableParallelism(),
     queue: NETWORK_SCAN_QUEUE,
   };

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { serveNames } from './dns.ts';
 import { SINK_HEAD_BYTES, SINK_IDLE_MS, SINK_REQUEST_MS } from './limits.ts';
-import { type Field, NONCE_FIELD, PART_FIELD, RECEIPT_FIELD, receiptOf } from './receipt.ts';
+import { type Field, NONCE_FIELD, PART_FIELD, readPlace, RECEIPT_FIELD, receiptOf } from './receipt.ts';
 
 export interface SinkOptions {
   /** The sidecar's address on the scan network; bound there and nowhere else. */
@@ -72,12 +72,11 @@ function prove(request: IncomingMessage, response: ServerResponse, key: Buffer):
     const values = (wanted: string) =>
       fields.filter(([name]) => name.toLowerCase() === wanted).map(([, value]) => value);
     const [[nonce], [place], [host]] = [values(NONCE_FIELD), values(PART_FIELD), values('host')];
-    const numbers = /^(\d{1,6})\/(\d{1,6})$/.exec(place ?? '');
-    if (nonce === undefined || !numbers || host === undefined) return void response.writeHead(204).end();
+    const at = readPlace(place ?? '');
+    if (nonce === undefined || !at || host === undefined) return void response.writeHead(204).end();
     const receipt = receiptOf(key, {
       nonce,
-      index: Number(numbers[1]),
-      count: Number(numbers[2]),
+      ...at,
       method: request.method ?? '',
       url: `http://${host}${request.url ?? ''}`,
       fields,

@@ -17,8 +17,15 @@ export interface Reply {
 }
 
 export type ScanResult =
-  /** `masked`: what the scanner was not shown. */
-  | { readonly kind: 'allow'; readonly masked?: readonly Masked[] }
+  | {
+      readonly kind: 'allow';
+      /** What the scanner was not shown. */
+      readonly masked?: readonly Masked[];
+      /** Bytes that a manifest lets pass unasked. */
+      readonly unscanned?: number;
+      /** Secrets whose placeholder only the scan has come across. */
+      readonly elsewhere?: readonly string[];
+    }
   | { readonly kind: 'block'; readonly finding: string }
   /** There is no form in which it could be scanned. */
   | Refusal

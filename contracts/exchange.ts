@@ -39,6 +39,8 @@ export const admittedSchema = z.object({
   body_bytes: z.number().int(),
   /** Names of secrets whose placeholder stood in the request outside its place: worthless there, so it was let through. */
   placeholders: z.array(z.string()).optional(),
+  /** Bytes of the body that no scanner was asked about, because the manifest says so for this host. */
+  unscanned_bytes: z.number().int().optional(),
   /** What the scanner was not shown, by the mask that covers it. It was searched by the sidecar itself. */
   masked: z.array(maskedSchema).optional(),
 });

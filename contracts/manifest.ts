@@ -1,5 +1,6 @@
 /** What the user writes. One schema; defaults are filled in by it, files and folders are checked by `src/manifest.ts`. */
 import { z } from 'zod';
+import { memoryBytes, sizeSchema, unscannedWishSchema } from './bodies.ts';
 import { parseCidr } from './cidr.ts';
 import { masksWishSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
@@ -86,6 +87,10 @@ const manifest = z.strictObject({
       websockets: webSocketsSchema.default('allow'),
       networks: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a network name')).default([]),
       allow_private: z.array(cidr).default([]),
+      /** Of one request's body; without it what the scanner can be asked about in reasonable time. */
+      body_limit: sizeSchema.optional(),
+      /** Larger bodies to these hosts are not scanned. */
+      unscanned: z.array(unscannedWishSchema).default([]),
     })
     .prefault({}),
   scanner: z
@@ -116,6 +121,13 @@ const manifest = z.strictObject({
 /** What one section says of another. */
 export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, secrets }, context) => {
   const allow = rulesOf(egress.allow);
+  for (const [index, { host }] of egress.unscanned.entries())
+    if (!rulesOf([host]).every((rule) => isAllowed(rule, allow)))
+      context.addIssue({
+        code: 'custom',
+        path: ['egress', 'unscanned', index, 'host'],
+        message: `"${host}" is not in egress.allow: nothing could be sent there`,
+      });
   for (const [mask, { hosts }] of scanner.masks?.own.entries() ?? [])
     for (const [index, host] of hosts.entries())
       if (!rulesOf([host]).every((rule) => isAllowed(rule, allow)))
@@ -179,10 +191,4 @@ export type Manifest = z.infer<typeof manifestSchema>;
 /** Some host and port are covered by both. */
 function overlaps(one: Rule, other: Rule): boolean {
   return isAllowed(one, [other]) || isAllowed(other, [one]);
-}
-
-/** Bytes of `512m`, `4g`: powers of 1024, as the engine reads them. */
-export function memoryBytes(text: string): number {
-  const unit = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[text.slice(-1).toLowerCase()] ?? 1;
-  return Math.floor(Number.parseFloat(text) * unit);
 }

@@ -1,5 +1,6 @@
 /** The launch plan: what will exist, as data. Printed by `--dry-run --format=json`, executed by `launch`. */
 import { z } from 'zod';
+import { bodiesSchema } from './bodies.ts';
 import { maskSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
 import { policySchema, webSocketsSchema } from './policy.ts';
@@ -152,6 +153,7 @@ export const planSchema = z.strictObject({
       .nullable(),
     /** Files of what is shown to hosts that ask for a certificate. */
     client_certificates: z.array(z.strictObject({ host: z.string(), cert: z.string(), key: z.string() })),
+    bodies: bodiesSchema,
     mitm: z.strictObject({ enabled: z.literal(true), ca_fingerprint: z.null() }),
   }),
   scanner: z.discriminatedUnion('kind', [

@@ -1,5 +1,6 @@
 /** What the launcher sends to the containers of a session by standard input, and what they print when they are ready. */
 import { z } from 'zod';
+import { bodiesSchema } from './bodies.ts';
 import { ownCredentialSchema } from './credential.ts';
 import { maskSchema } from './mask.ts';
 import { policySchema, webSocketsSchema } from './policy.ts';
@@ -20,7 +21,7 @@ export const pipelockSchema = z.object({
   port: z.number().int(),
   /** What the sidecar serves on that network: where the scanner's requests end, and its only resolver. */
   sink: z.object({ address: z.string(), port: z.number().int(), dns_port: z.number().int() }),
-  /** Bytes of one body that it scans. */
+  /** Bytes of one call that it scans. */
   body_bytes: z.number().int(),
   /** What it is not shown. */
   masks: z.array(maskSchema),
@@ -49,6 +50,7 @@ export const sidecarConfigSchema = z.object({
   scanner: z.discriminatedUnion('kind', [embeddedSchema, pipelockSchema]),
   /** Credentials that are put into requests; their values stand here and in later lines, and nowhere else. */
   secrets: z.array(boundSecretSchema),
+  bodies: bodiesSchema,
   /** File that journal lines are appended to. */
   journal: z.string(),
 });

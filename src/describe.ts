@@ -1,4 +1,5 @@
 /** The plan as text for people, or as JSON for programs. */
+import { type Bodies, formatBytes, formatUnscanned } from '../contracts/bodies.ts';
 import { formatMask } from '../contracts/mask.ts';
 import {
   type ContainerSpec,
@@ -65,6 +66,7 @@ function describeText(plan: LaunchPlan): string {
       ? [`  further roots for upstream TLS: ${plan.egress.upstream_ca.join(', ')}`]
       : []),
     ...describeUpstream(plan.egress),
+    ...describeBodies(plan.egress.bodies),
     '  TLS is opened with a CA that is made at the launch and lives in memory only',
     ...(plan.egress.unopened.length > 0
       ? [`  NOT opened, so not scanned: ${plan.egress.unopened.join(', ')}; their bytes are counted`]
@@ -92,6 +94,13 @@ function describeUpstream({ upstream_proxy: proxy, client_certificates }: Launch
     ...client_certificates.map(
       ({ host, cert, key }) => `  client certificate for ${host}: the file ${cert}, with the key in ${key}`,
     ),
+  ];
+}
+
+function describeBodies(bodies: Bodies): string[] {
+  return [
+    `  largest body: ${formatBytes(bodies.limit_bytes)}`,
+    ...bodies.unscanned.map((one) => `  ${formatUnscanned(one)}`),
   ];
 }
 

@@ -1,5 +1,5 @@
 /** Reads a journal, and says in a few lines what was refused in it. */
-import { type JournalLine, journalLineSchema, type Outcome } from '../contracts/exchange.ts';
+import { type Closed, type JournalLine, journalLineSchema, type Outcome } from '../contracts/exchange.ts';
 import { DEFAULT_PORTS, formatRule } from '../contracts/policy.ts';
 
 /** The lines that can be read; a last line that a kill cut off is left out. */
@@ -34,15 +34,25 @@ export function summarize(lines: readonly JournalLine[], slug: string, most = 5)
   ];
 }
 
-/** One line if bytes left that nobody had scanned: where to, how many, and their share of all that left. */
+/** What left and nobody had scanned: where to, how many bytes, and their share of all that left. Nothing, if there was none. */
 export function unscanned(lines: readonly JournalLine[]): string[] {
   const closed = lines.filter((line) => line.event === 'closed');
-  const unread = closed.filter(({ outcome }) => outcome.kind === 'passed');
-  const hosts = [...new Set(unread.map(({ host }) => host))];
-  const sum = (some: typeof closed) => some.reduce((total, { sent_bytes }) => total + sent_bytes, 0);
-  if (sum(unread) === 0) return [];
-  const share = Math.max(1, Math.round((100 * sum(unread)) / sum(closed)));
-  return [`not scanned: ${sum(unread)} bytes to ${hosts.join(', ')} (unopened), ${share} % of all that left`];
+  const large = new Map(
+    lines.flatMap((line) => (line.event === 'admitted' ? [[line.id, line.unscanned_bytes ?? 0]] : [])),
+  );
+  const all = closed.reduce((total, { sent_bytes }) => total + sent_bytes, 0);
+  const kinds = [
+    ['unopened', ({ outcome, sent_bytes }: Closed) => (outcome.kind === 'passed' ? sent_bytes : 0)],
+    ['large bodies', ({ id, sent_bytes }: Closed) => Math.min(large.get(id) ?? 0, sent_bytes)],
+  ] as const;
+  return kinds.flatMap(([kind, bytesOf]) => {
+    const unread = closed.filter((line) => bytesOf(line) > 0);
+    if (unread.length === 0) return [];
+    const bytes = unread.reduce((total, line) => total + bytesOf(line), 0);
+    const hosts = [...new Set(unread.map(({ host }) => host))].join(', ');
+    const share = Math.max(1, Math.round((100 * bytes) / all));
+    return [`not scanned: ${bytes} bytes to ${hosts} (${kind}), ${share} % of all that left`];
+  });
 }
 
 /** undefined: nothing to report. `{}` stands where the count goes. */

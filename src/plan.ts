@@ -1,5 +1,5 @@
 /** What a launch will make, decided before anything is touched. Pure: same manifest, same session, same plan. */
-import { memoryBytes } from '../contracts/manifest.ts';
+import { formatUnscanned, memoryBytes, readBodies } from '../contracts/bodies.ts';
 import { masksOf, masksWishSchema } from '../contracts/mask.ts';
 import { PIPELOCK_BODY_BYTES, PIPELOCK_IMAGE, PIPELOCK_VERSIONS, versionOfImage } from '../contracts/pipelock.ts';
 import { looksLikeCredential } from '../contracts/placeholder.ts';
@@ -34,6 +34,11 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
   const { manifest } = loaded;
   const name = (part: string) => `bottle-${slug}-${part}`;
   const policy = readPolicy(manifest.egress);
+  const bodies = readBodies({
+    scanner: manifest.scanner.kind,
+    limit: manifest.egress.body_limit,
+    unscanned: manifest.egress.unscanned,
+  });
   const user = agentUser(loaded);
   const proxy = { host: name('bump'), port: PROXY_PORT };
   const variables = clientVariables(proxy);
@@ -54,7 +59,8 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     limits: { memory_bytes: 64 * MIB, cpus: null, pids: 32 },
   });
   const bump = container(name('bump'), 'bump', {
-    entrypoint: ['node', '/opt/bottle/addon/main.js'],
+    // MiB of young objects before they are collected: what streams through would otherwise stay for 30 MiB and more.
+    entrypoint: ['node', '--max-semi-space-size=2', '/opt/bottle/addon/main.js'],
     user: UNPRIVILEGED,
     network: {
       kind: 'networks',
@@ -142,6 +148,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
         ...planUpstream(manifest.egress),
         scanner: scan.reached,
         secrets: boundSecrets(loaded),
+        bodies,
         journal: `${JOURNAL_FOLDER}/journal.ndjson`,
       },
       scanner: scan.config,
@@ -154,6 +161,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       networks: manifest.egress.networks,
       upstream_ca: loaded.upstreamCa.map(({ path }) => path),
       ...printUpstream(manifest.egress),
+      bodies,
       mitm: { enabled: true, ca_fingerprint: null },
     },
     scanner: scan.plan,
@@ -167,7 +175,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       ...lateUpstream(manifest.egress),
       ...scan.late_bound,
     },
-    notes: notes(loaded),
+    notes: [...notes(loaded), ...bodies.unscanned.map(formatUnscanned)],
   };
 }
 

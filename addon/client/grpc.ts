@@ -37,7 +37,7 @@ export interface MessagesOptions {
   readonly coding: Coding;
   readonly budget: Budget;
   /** Bytes of one message. */
-  readonly bodyBytes: number;
+  readonly messageBytes: number;
   readonly inflow: Inflow;
 }
 
@@ -83,15 +83,15 @@ interface Whole {
 /** Bytes in, messages out. */
 class MessageReader {
   readonly #budget: Budget;
-  readonly #bodyBytes: number;
+  readonly #messageBytes: number;
   #prefix: Buffer = NOTHING;
   #body: Gathering | undefined;
   /** Of what was given to be read. */
   #left = 0;
 
-  constructor({ budget, bodyBytes }: MessagesOptions) {
+  constructor({ budget, messageBytes }: MessagesOptions) {
     this.#budget = budget;
-    this.#bodyBytes = bodyBytes;
+    this.#messageBytes = messageBytes;
   }
 
   get isBetween(): boolean {
@@ -113,7 +113,8 @@ class MessageReader {
 
       const [flags, length] = [this.#prefix.readUInt8(0), this.#prefix.readUInt32BE(1)];
       if ((flags & ~COMPRESSED) !== 0) return yield refused(400, 'a message has a flag that is not known');
-      if (length > this.#bodyBytes) return yield refused(413, `a message is larger than ${this.#bodyBytes} bytes`);
+      if (length > this.#messageBytes)
+        return yield refused(413, `a message is larger than ${this.#messageBytes} bytes`);
       const body = (this.#body ??= gather(this.#budget, length));
       const piece = rest.subarray(0, length - body.size);
       rest = rest.subarray(piece.length);

@@ -3,8 +3,7 @@
  * even read, until its answer is complete. Nothing is closed without an answer but what was never used.
  */
 import type { Socket } from 'node:net';
-import { receiveBody } from '../body.ts';
-import type { Budget } from '../budget.ts';
+import type { Bodies } from '../body.ts';
 import { persists, requestFraming } from '../h1/framing.ts';
 import { type RequestLine, requestReader } from '../h1/head.ts';
 import { CLIENT_IDLE_MS, LINGER_MS, PIPELINED_BYTES } from '../limits.ts';
@@ -27,9 +26,7 @@ export interface H1Options {
   /** Milliseconds for a head, and for a whole request. */
   readonly headMs: number;
   readonly requestMs: number;
-  readonly budget: Budget;
-  /** Bytes of one body. */
-  readonly bodyBytes: number;
+  readonly bodies: Bodies;
   /** Why a request to this target is not accepted at all, if so. */
   readonly refuse: (target: Target) => Refusal | undefined;
   /** By lower-case name of the protocol. */
@@ -103,7 +100,7 @@ class Connection {
     const answer = new Answer(this.#socket, { method, version, persists: persists(line), upgrade: head.upgrade });
     const upgrade = head.upgrade === undefined ? undefined : switches.get(head.upgrade);
     const raw = upgrade ? rawBytes(this.#hold) : undefined;
-    const incoming = this.#receive(line, answer);
+    const incoming = this.#receive(line, head.target, answer);
     const gone = new AbortController();
     const finished = () => this.#finish(exchange);
 
@@ -136,14 +133,14 @@ class Connection {
   }
 
   /** Undefined: where the body ends cannot be told, so that nothing follows. */
-  #receive(line: RequestLine, answer: Answer): Incoming | undefined {
+  #receive(line: RequestLine, target: Target, answer: Answer): Incoming | undefined {
     const framing = requestFraming(line);
     this.#incoming = undefined;
     if (framing.kind === 'malformed') {
       answer.persists = false;
       return undefined;
     }
-    const { budget, bodyBytes, deadline, requestMs } = this.#options;
+    const { bodies, deadline, requestMs } = this.#options;
     if (framing.kind !== 'none') deadline.set(requestMs, this.#onLate);
     // An agent that waits, and is never told to go on, may or may not send its body: what followed could not be told apart.
     const waits = framing.kind !== 'none' && line.version === '1.1' && valuesOf(line.fields, 'expect').length > 0;
@@ -151,7 +148,7 @@ class Connection {
     if (waits) answer.persists = false;
     this.#incoming = new Incoming({
       framing,
-      receive: (announced) => receiveBody({ budget, bodyBytes, announced }),
+      receive: (announced) => bodies.receive(target, announced),
       hold: this.#hold,
       onWanted() {
         if (!waits) return;

@@ -23,7 +23,7 @@ export interface Door {
   close(): void;
 }
 
-export interface DoorOptions extends Pick<H1Options, 'budget' | 'bodyBytes' | 'refuse' | 'serve'> {
+export interface DoorOptions extends Pick<H1Options, 'bodies' | 'refuse' | 'serve'> {
   readonly address: string;
   readonly port: number;
   /** The only address that may connect. */
@@ -63,14 +63,13 @@ export function openDoor(options: DoorOptions): Promise<Door> {
     socket.once('close', () => sockets.delete(socket));
     const refused = (method: string, target: Target, outcome: Unforwarded) =>
       refusalBytes(outcome, { id: record(method, target, outcome), method, target });
-    const { budget, bodyBytes, refuse, serve } = options;
+    const { bodies, refuse, serve } = options;
     const h1: H1Options = {
       tunnel,
       deadline,
       headMs,
       requestMs: options.headMs ?? limits.REQUEST_MS,
-      budget,
-      bodyBytes,
+      bodies,
       refuse,
       switches,
       serve,

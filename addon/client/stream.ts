@@ -1,6 +1,6 @@
 /** One stream of an HTTP/2 session with the agent as a `Client`. RFC 9113 section 8.1. */
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { type Arriving, emptyUnit, receiveBody } from '../body.ts';
+import { type Arriving, type Bodies, emptyUnit } from '../body.ts';
 import type { Budget } from '../budget.ts';
 import { isGrpc, readFields, readStreamHead, writeFieldMap, writeFields } from '../h2fields.ts';
 import { type Inflow, watchInflow } from '../inflow.ts';
@@ -14,9 +14,11 @@ import { codingOf, messages } from './grpc.ts';
 
 export interface StreamOptions {
   readonly tunnel: Tunnel;
+  readonly bodies: Bodies;
+  /** Of messages, and of what waits to be read. */
   readonly budget: Budget;
-  /** Bytes of one body. */
-  readonly bodyBytes: number;
+  /** Bytes of one message. */
+  readonly messageBytes: number;
   /** Milliseconds for a whole request; tests shorten it. */
   readonly requestMs?: number;
   /** Why a request to this target is not accepted at all, if so. */
@@ -52,7 +54,7 @@ export function makeStream(stream: ServerHttp2Stream, list: readonly string[], o
       return;
     }
     const announced = Number(valuesOf(raw.fields, 'content-length')[0] ?? 0);
-    const body = receiveBody({ budget: options.budget, bodyBytes: options.bodyBytes, announced });
+    const body = options.bodies.receive(head.target, announced);
     if ('kind' in body) {
       yield body;
       return;

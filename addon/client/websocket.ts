@@ -17,7 +17,7 @@ import { MessageReader, type Whole } from '../websocket/message.ts';
 export interface WebSocketOptions {
   readonly budget: Budget;
   /** Bytes of one message. */
-  readonly bodyBytes: number;
+  readonly messageBytes: number;
 }
 
 /**

@@ -15,7 +15,7 @@ export type Decoded =
   | { readonly kind: 'unscannable'; readonly why: 'size' | 'form'; readonly reason: string };
 
 /** Codings that one body may be wrapped in. */
-const MAX_CODINGS = 3;
+export const MAX_CODINGS = 3;
 
 /** Undoes what Content-Encoding says, last coding first (RFC 9110 section 8.4). */
 export function decodeContent(body: Buffer, encodings: readonly string[], work: Work): Decoded {

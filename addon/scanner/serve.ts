@@ -5,7 +5,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { OwnCredential } from '../../contracts/credential.ts';
-import { type Field, NONCE_FIELD, PART_FIELD, RECEIPT_FIELD, receiptOf, sha256 } from '../receipt.ts';
+import {
+  type Field,
+  NONCE_FIELD,
+  PART_FIELD,
+  readPlace,
+  RECEIPT_FIELD,
+  receiptOf,
+  type ScannedPart,
+  sha256,
+} from '../receipt.ts';
 import { answerOf, eventOf } from './answer.ts';
 import { detect } from './detect.ts';
 import type { Finding } from './finding.ts';
@@ -136,15 +145,13 @@ async function readBody(request: IncomingMessage): Promise<Body> {
 }
 
 /** Nonce, index and count of this part; each field exactly once. */
-function partOf(fields: readonly Field[]): { nonce: string; index: number; count: number } | undefined {
+function partOf(fields: readonly Field[]): Pick<ScannedPart, 'nonce' | 'index' | 'count'> | undefined {
   const all = (wanted: string) => fields.filter(([name]) => name.toLowerCase() === wanted).map(([, value]) => value);
   const [nonces, parts] = [all(NONCE_FIELD), all(PART_FIELD)];
-  const numbers = /^(\d{1,6})\/(\d{1,6})$/.exec(parts[0] ?? '');
-  const [index, count] = [Number(numbers?.[1]), Number(numbers?.[2])];
+  const place = readPlace(parts[0] ?? '');
   const [nonce = ''] = nonces;
-  if (nonces.length !== 1 || parts.length !== 1 || !/^[\x21-\x7e]{1,128}$/.test(nonce) || !(index < count))
-    return undefined;
-  return { nonce, index, count };
+  if (nonces.length !== 1 || parts.length !== 1 || !/^[\x21-\x7e]{1,128}$/.test(nonce)) return undefined;
+  return place && { nonce, ...place };
 }
 
 /** Other scanners' fields. Of the URL no more than scheme and host; of header fields no more than the scan's name. */

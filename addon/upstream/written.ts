@@ -24,7 +24,7 @@ export function writeHead(head: RequestHead, coding: Coding, size: number): Buff
 
 /** A unit's bytes in pieces of a bounded size, each as it is written. */
 export async function* writeUnit(unit: Unit, coding: Coding): AsyncGenerator<Buffer> {
-  for await (const bytes of unit.chunks() as Iterable<Buffer> | AsyncIterable<Buffer>)
+  for await (const bytes of unit.chunks())
     for (let at = 0; at < bytes.length; at += UPSTREAM_WRITE_BYTES) {
       const piece = bytes.subarray(at, at + UPSTREAM_WRITE_BYTES);
       yield coding === 'chunked' ? chunk(piece) : piece;

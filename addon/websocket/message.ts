@@ -21,7 +21,7 @@ export interface Whole {
 export interface MessageOptions {
   readonly budget: Budget;
   /** Bytes of one message. */
-  readonly bodyBytes: number;
+  readonly messageBytes: number;
   /** Undefined: messages are not compressed. */
   readonly deflate: Deflate | undefined;
 }
@@ -67,14 +67,14 @@ export class MessageReader {
   #begin(frame: Begun): Refusal | undefined {
     this.#frame = frame;
     if (isControl(frame.opcode)) return undefined;
-    const { budget, bodyBytes } = this.#options;
+    const { budget, messageBytes } = this.#options;
     if (frame.opcode === 'text' || frame.opcode === 'binary') {
       const { opcode, compressed } = frame;
-      const announced = Math.min(frame.length, bodyBytes) + (compressed ? DEFLATE_TAIL.length : 0);
+      const announced = Math.min(frame.length, messageBytes) + (compressed ? DEFLATE_TAIL.length : 0);
       this.#message = { opcode, compressed, body: gather(budget, announced) };
     }
     const size = this.#message?.body.size ?? 0;
-    return size + frame.length > bodyBytes ? tooLarge(bodyBytes) : undefined;
+    return size + frame.length > messageBytes ? tooLarge(messageBytes) : undefined;
   }
 
   #add(piece: Buffer): Refusal | undefined {
@@ -103,15 +103,15 @@ export class MessageReader {
   }
 
   #inflated({ opcode, body }: Pending): Whole | Refusal {
-    const { budget, bodyBytes } = this.#options;
+    const { budget, messageBytes } = this.#options;
     try {
       if (!this.#inflater || !body.add(DEFLATE_TAIL)) return FULL;
-      const most = Math.min(bodyBytes, mostInflated(body.size));
+      const most = Math.min(messageBytes, mostInflated(body.size));
       if (!budget.take(most)) return FULL;
       const inflated = this.#inflater.inflate(body.bytes(), most);
       const held = inflated.kind === 'inflated' ? inflated.bytes.length : 0;
       budget.give(most - held);
-      if (inflated.kind === 'too large') return tooLarge(bodyBytes);
+      if (inflated.kind === 'too large') return tooLarge(messageBytes);
       if (inflated.kind === 'broken') return malformed('a compressed message does not decompress');
       let taken = held;
       function release(): void {

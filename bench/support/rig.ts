@@ -70,6 +70,7 @@ export async function makeRig({ pipelock, programs = dist() }: { pipelock?: stri
     upstream_ca: [ca.certificate],
     upstream_proxy: null,
     client_certificates: [],
+    bodies: { limit_bytes: 2 ** 31, unscanned: [] },
     secrets: [],
     scanner:
       pipelock === undefined

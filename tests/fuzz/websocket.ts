@@ -9,6 +9,7 @@ import { makeBudget } from '../../addon/budget.ts';
 import { messages } from '../../addon/client/websocket.ts';
 import { fuzz, type Target } from './cli.ts';
 import { type Random, randomFrom } from './random.ts';
+import { bytesOf } from '../unit/addon/support/unit.ts';
 
 export const TARGETS: readonly Target[] = [
   {
@@ -44,10 +45,10 @@ async function readByUs(pieces: readonly Buffer[]): Promise<{ read: Told[]; sent
   const budget = makeBudget(1 << 24);
   const agreed = { kind: 'agreed', deflate: { clientNoContextTakeover: false } } as const;
   const [read, sent]: [Told[], Buffer[]] = [[], []];
-  for await (const unit of messages(bytes(), agreed, { budget, bodyBytes: MOST })) {
+  for await (const unit of messages(bytes(), agreed, { budget, messageBytes: MOST })) {
     if (unit.kind !== 'unit') break;
     if (!unit.last && unit.size > 0) {
-      const frame = Buffer.concat([...unit.chunks()]);
+      const frame = bytesOf(unit);
       read.push(`${(frame[0] ?? 0) & 15} ${unit.message?.bytes.toString('latin1')}`);
       sent.push(frame);
     }

@@ -57,7 +57,7 @@ function answer(request, response) {
       host,
       url: request.url,
       headers: request.headers,
-      body: body.toString('latin1').slice(0, 2000),
+      body: body.toString('latin1', 0, 2000),
       bytes: body.length,
     });
     route(request, response, body);

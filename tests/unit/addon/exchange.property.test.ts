@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BoundSecret } from '../../../contracts/secret.ts';
+import { bytesInMemory } from '../../../addon/body.ts';
 import { exchange, type Steps } from '../../../addon/exchange.ts';
 import type { Client, Leg, Received, Relayed, Unit } from '../../../addon/message.ts';
 import { holdSecrets } from '../../../addon/secrets.ts';
@@ -119,7 +120,7 @@ async function run(w: World) {
   };
   const leg: Leg = {
     send: async (head, sent) => {
-      shown.upstream += JSON.stringify(head) + Buffer.concat([...sent.chunks()]).toString();
+      shown.upstream += JSON.stringify(head) + (bytesInMemory(sent) ?? '').toString();
       act(w.send, void log.push('send'));
     },
     relay: async (to) => {
@@ -147,7 +148,7 @@ async function run(w: World) {
     decide: () => act(w.decide, w.decide === 'allow' ? { kind: 'allow', rule: 'r' } : { kind: 'deny', why: 'no rule' }),
     scan: ((_, head, scanned) => {
       log.push('scan');
-      shown.scanner += JSON.stringify(head) + Buffer.concat([...scanned.chunks()]).toString();
+      shown.scanner += JSON.stringify(head) + (bytesInMemory(scanned) ?? '').toString();
       if (w.scan === 'throw') throw new Error('canary');
       return w.scan === 'reject' ? Promise.reject(new Error('canary')) : Promise.resolve(scans[w.scan]);
     }) as Steps['scan'],

@@ -278,7 +278,7 @@ suite('what is asked for is what was judged', () => {
   });
 
   test('a body beyond the limit is 413, at once if it is announced', async () => {
-    await using own = await rigWith({ around: { bodyBytes: 1_000 } });
+    await using own = await rigWith({ config: { bodies: { limit_bytes: 1_000, unscanned: [] } } });
     const session = await openSession(own, { host: HOST, port });
     const announced = request(session, {
       list: [':method', 'POST', ':path', '/', 'content-length', '1001'],

@@ -36,7 +36,13 @@ const denied: Outcome = { kind: 'denied', rule: 'no rule allows a.test' };
 
 test('every line is one of the contract', () => {
   const { file, journal } = open();
-  journal.admit(subject(), { path: '/p?secret', bytes: 5, elsewhere: [], masked: [{ mask: 'm', bytes: 3 }] });
+  journal.admit(subject(), {
+    path: '/p?secret',
+    bytes: 5,
+    elsewhere: [],
+    unscanned: 0,
+    masked: [{ mask: 'm', bytes: 3 }],
+  });
   journal.close(subject(), ending({ kind: 'forwarded', status: 200 }, true));
   journal.close(subject(), ending(denied));
   journal.close(subject(), ending({ kind: 'failed', stage: 'upstream', cause: 'x' }, true));

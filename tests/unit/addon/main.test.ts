@@ -53,6 +53,7 @@ async function config(): Promise<SidecarConfig> {
     client_certificates: [],
     scanner: { kind: 'embedded', socket: join(folder, 'scanner.sock') },
     secrets: [],
+    bodies: { limit_bytes: 1_000_000, unscanned: [] },
     journal: join(folder, 'journal.jsonl'),
   };
 }

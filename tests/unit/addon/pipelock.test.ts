@@ -227,6 +227,7 @@ test('a scan that was given up still counts as busy, and a full queue is said at
   const scanner = connectScanner({
     reach: { kind: 'tcp', address: '127.0.0.1', port: standin.port },
     limits: { reads: 'plain', bodyBytes: 1_000_000 },
+    windowBytes: 1_000_000,
     key: KEY,
     budget: makeBudget(0),
     connections: 1,

@@ -20,7 +20,15 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { type Authority, makeAuthority } from '../../../addon/authority.ts';
-import { type Field, NONCE_FIELD, PART_FIELD, RECEIPT_FIELD, receiptOf, sha256 } from '../../../addon/receipt.ts';
+import {
+  type Field,
+  NONCE_FIELD,
+  PART_FIELD,
+  readPlace,
+  RECEIPT_FIELD,
+  receiptOf,
+  sha256,
+} from '../../../addon/receipt.ts';
 import { serve, type Sidecar, type Surroundings } from '../../../addon/sidecar.ts';
 import { type JournalLine, journalLineSchema } from '../../../contracts/exchange.ts';
 import { parseHost } from '../../../contracts/host.ts';
@@ -91,6 +99,7 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
     client_certificates: [],
     scanner: { kind: 'embedded', socket },
     secrets: [],
+    bodies: { limit_bytes: 2 ** 31, unscanned: [] },
     journal: journalFile,
     ...options.config,
   };
@@ -128,11 +137,11 @@ function rule(text: string): Rule {
 /** The receipt of what arrived, as a scanner that found nothing writes it. */
 export function proofOf(seen: Seen): string {
   const value = (name: string) => seen.fields.find(([given]) => given.toLowerCase() === name)?.[1] ?? '';
-  const [index = '', count = ''] = value(PART_FIELD).split('/');
+  const place = readPlace(value(PART_FIELD));
+  if (!place) throw new Error('a part without its place');
   return receiptOf(KEY, {
     nonce: value(NONCE_FIELD),
-    index: Number(index),
-    count: Number(count),
+    ...place,
     method: seen.method,
     url: seen.url,
     fields: seen.fields,

@@ -485,7 +485,7 @@ test('a tunnel that is answered outside TLS says the same', async () => {
 // --- bodies --------------------------------------------------------------------------------------------------------------
 
 test('a body beyond the limit is 413, at once if it is announced', async () => {
-  await using own = await rigWith({ around: { bodyBytes: 1000 } });
+  await using own = await rigWith({ config: { bodies: { limit_bytes: 1000, unscanned: [] } } });
   const announced = await openTunnel(own, { host: HOST, port });
   announced.write(`POST / HTTP/1.1\r\nHost: ${HOST}:${port}\r\nContent-Length: 1001\r\n\r\n`); // no byte of it is sent
   assert.match(await readHead(announced), /^HTTP\/1\.1 413 /);

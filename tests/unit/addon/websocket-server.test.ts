@@ -254,7 +254,7 @@ const ENDED: [what: string, bytes: Buffer, code: number][] = [
 suite('the agent is told what it did wrong by', () => {
   for (const [what, bytes, code] of ENDED)
     test(`${code} for ${what}`, async () => {
-      await using alone = await own({}, { around: { bodyBytes: 1_000 } });
+      await using alone = await own({}, { around: { messageBytes: 1_000 } });
       const talker = await alone.talk();
       talker.socket.write(bytes);
       await closed(talker);

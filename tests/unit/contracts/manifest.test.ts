@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { manifestSchema, memoryBytes, slugSchema } from '../../../contracts/manifest.ts';
+import { memoryBytes } from '../../../contracts/bodies.ts';
+import { manifestSchema, slugSchema } from '../../../contracts/manifest.ts';
 import { formatPlace, hostsOf, placesOf } from '../../../contracts/secret.ts';
 
 function messages(value: unknown): string[] {
@@ -29,6 +30,7 @@ test('a manifest that says only its version gets every default', () => {
       websockets: 'allow',
       networks: [],
       allow_private: [],
+      unscanned: [],
     },
     scanner: { kind: 'embedded' },
     secrets: {},

@@ -102,7 +102,7 @@ suite('the text', () => {
       '/home/user/project at /workspace',
       '/home/user/project/data at /data, read-only',
       'TOKEN=<set>',
-      'command: node /opt/bottle/addon/main.js',
+      'command: node --max-semi-space-size=2 /opt/bottle/addon/main.js',
       'folder: /workspace',
     ];
     for (const name of names) assert.ok(text.includes(name), name);

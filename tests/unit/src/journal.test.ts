@@ -142,6 +142,21 @@ suite('what was refused is said', () => {
 });
 
 suite('what left unscanned is told', () => {
+  test('also of large bodies that the manifest lets pass, as far as they left', () => {
+    const large = (id: string, bytes: number) => admitted({ id, host: 'up.example', unscanned_bytes: bytes });
+    const sent = (id: string, bytes: number) => closed({ id, host: 'up.example', sent_bytes: bytes });
+    const lines = [
+      large('1', 400),
+      sent('1', 500),
+      large('2', 400),
+      sent('2', 100),
+      admitted({ id: '3' }),
+      closed({ id: '3', sent_bytes: 400 }),
+    ];
+    assert.deepEqual(unscanned(lines), ['not scanned: 500 bytes to up.example (large bodies), 50 % of all that left']);
+    assert.deepEqual(unscanned([large('1', 400), sent('1', 0)]), [], 'nothing left');
+  });
+
   const passed = closed({ outcome: { kind: 'passed' }, host: 'pins.example', sent_bytes: 250 });
 
   test('not at all where there was none', () => {

@@ -75,7 +75,7 @@ suite('an unknown key is answered with the keys that are allowed there', () => {
     [
       'version: 1\negress: { deny: [] }',
       'egress.deny',
-      /allowed here: allow, upstream_ca, upstream_proxy, client_certificates, tls_bump_ignore, websockets, networks, allow_private$/,
+      /allowed here: allow, upstream_ca, upstream_proxy, client_certificates, tls_bump_ignore, websockets, networks, allow_private, body_limit, unscanned$/,
     ],
     [
       'version: 1\negress: { upstream_proxy: { url: "http://p:1", user: x } }',

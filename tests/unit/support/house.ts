@@ -132,7 +132,7 @@ const SIDECAR: Row[] = [
     files: JUDGEMENT,
     not: ['addon/request.ts'],
     may: ['contracts/*', ...JUDGEMENT, 'node:crypto'],
-    types: ['addon/{journal,members,secrets}.ts'],
+    types: ['addon/{journal,members,secrets,spool}.ts'],
     why: 'what becomes of a request is decided from values alone: no socket, no file, no package',
   },
   {
@@ -173,8 +173,8 @@ const SIDECAR: Row[] = [
     why: 'it answers the agent’s questions, and asks nobody',
   },
   {
-    files: ['addon/{members,secrets,spellings,tap}.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{members,spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
+    files: ['addon/{members,neutral,secrets,spellings,tap}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{members,neutral,spellings,tap}.ts', 'addon/decode/*', 'node:zlib'],
     why: 'what is done with a credential follows from the request alone: no socket, no file',
   },
   {
@@ -189,12 +189,23 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/decode/*'],
-    may: ['addon/decode/*', 'node:buffer', 'node:zlib'],
+    may: ['addon/decode/*', 'node:{buffer,stream,zlib}'],
     why: 'sidecar and scanner read what is encoded in one and the same way, from the bytes alone',
   },
   {
+    files: ['addon/{windowed,windows}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{parts,windows}.ts', 'addon/decode/*'],
+    types: ['addon/secrets.ts'],
+    why: 'what a scanner is given of a large body follows from its bytes alone, wherever they are read from',
+  },
+  {
+    files: ['addon/spool.ts'],
+    may: [...JUDGEMENT, 'node:{crypto,fs,path}', 'node:fs/promises'],
+    why: 'it keeps bytes on a disk, and knows nothing of what they are',
+  },
+  {
     files: ['addon/scan.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{call,parts}.ts', 'node:crypto', 'node:timers/promises'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{call,parts,windowed,windows}.ts', 'node:crypto', 'node:timers/promises'],
     types: ['addon/secrets.ts'],
     why: 'it asks the scanner, and knows neither agent nor upstream',
   },
@@ -262,7 +273,7 @@ const SIDECAR: Row[] = [
       'addon/client/*',
       'addon/upstream/*',
       'addon/websocket/*',
-      'node:{crypto,os,readline}',
+      'node:{crypto,os,path,readline}',
     ],
     why: 'they put the parts together; the scanner is another program',
   },

@@ -4,7 +4,7 @@ import { masksOf } from '../../../contracts/mask.ts';
 import { parseHost } from '../../../contracts/host.ts';
 import { PIPELOCK_BODY_BYTES, type PipelockVersion } from '../../../contracts/pipelock.ts';
 import { makeBudget } from '../../../addon/budget.ts';
-import { BUDGET_BYTES } from '../../../addon/limits.ts';
+import { BUDGET_BYTES, NETWORK_WINDOW_BYTES } from '../../../addon/limits.ts';
 import type { Field } from '../../../addon/message.ts';
 import { connectScanner } from '../../../addon/scan.ts';
 import { openSink } from '../../../addon/sink.ts';
@@ -41,6 +41,7 @@ export async function openJudge(file: string, version: PipelockVersion): Promise
     },
     key,
     budget: makeBudget(BUDGET_BYTES),
+    windowBytes: NETWORK_WINDOW_BYTES,
   });
   return {
     failure: await scanner.ready(),

@@ -7,6 +7,8 @@ import { makeBudget } from '../../../../addon/budget.ts';
 import { type DoorOptions, openDoor } from '../../../../addon/client/listen.ts';
 import type { Client, Field, Received, Unit } from '../../../../addon/message.ts';
 import { readHead } from '../rig.ts';
+import { receiveBody } from '../../../../addon/body.ts';
+import { bytesOf } from '../support/unit.ts';
 
 export interface TestDoor extends Disposable {
   readonly port: number;
@@ -27,8 +29,9 @@ export async function makeDoor(options: Partial<DoorOptions> = {}): Promise<Test
     port: 0,
     gate: '127.0.0.1',
     authority,
-    budget: makeBudget(1_000_000),
-    bodyBytes: 100_000,
+    bodies: {
+      receive: (_, announced) => receiveBody({ budget: makeBudget(1_000_000), bodyBytes: 100_000, announced }),
+    },
     refuse: () => undefined,
     refuseTunnel: () => undefined,
     takeUnopened: () => false,
@@ -48,7 +51,7 @@ export async function makeDoor(options: Partial<DoorOptions> = {}): Promise<Test
 export function echo(client: Client): void {
   void unitOf(client).then((received) => {
     if (client.refusal) answer(client, client.refusal.status);
-    else if (received?.kind === 'unit') answer(client, 200, [], Buffer.concat([...received.chunks()]));
+    else if (received?.kind === 'unit') answer(client, 200, [], bytesOf(received));
     else if (received?.kind === 'refused') answer(client, received.status);
     else client.destroy();
   });
@@ -60,7 +63,7 @@ export async function unitOf(client: Client): Promise<Received | undefined> {
 }
 
 export function textOf(unit: Unit): string {
-  return Buffer.concat([...unit.chunks()]).toString('latin1');
+  return bytesOf(unit).toString('latin1');
 }
 
 /** With a length, unless `fields` say how it ends. */

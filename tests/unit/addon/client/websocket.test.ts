@@ -7,6 +7,7 @@ import { LINGER_MS, SEAM_BYTES } from '../../../../addon/limits.ts';
 import type { Client, Field, Received, ResponseHead, Unit } from '../../../../addon/message.ts';
 import { FrameReader } from '../../../../addon/websocket/frame.ts';
 import { deflater, frame, type Written } from '../websocket/frames.ts';
+import { bytesOf } from '../support/unit.ts';
 
 const [CONTINUATION, TEXT, BINARY, CLOSE, PING] = [0, 1, 2, 8, 9];
 const MiB = 1024 * 1024;
@@ -14,7 +15,7 @@ const MiB = 1024 * 1024;
 interface Given {
   deflate?: 'kept' | 'none';
   budget?: Budget;
-  bodyBytes?: number;
+  messageBytes?: number;
   onLeft?: () => void;
 }
 
@@ -26,7 +27,7 @@ function units(chunks: readonly Buffer[], given: Given = {}): AsyncGenerator<Rec
   return messages(
     bytes(),
     { kind: 'agreed', deflate },
-    { ...given, budget: given.budget ?? makeBudget(16 * MiB), bodyBytes: given.bodyBytes ?? MiB },
+    { ...given, budget: given.budget ?? makeBudget(16 * MiB), messageBytes: given.messageBytes ?? MiB },
   );
 }
 
@@ -40,8 +41,8 @@ async function received(chunks: readonly Buffer[], given: Given = {}) {
       ends.push(one);
       continue;
     }
-    const sent = Buffer.concat([...one.chunks()]);
-    assert.deepEqual(Buffer.concat([...one.chunks()]), sent, 'read twice, it is the same');
+    const sent = bytesOf(one);
+    assert.deepEqual(bytesOf(one), sent, 'read twice, it is the same');
     if (one.last) parting.push(readAsPeer(sent));
     else all.push({ sent, size: one.size, scanned: one.message?.bytes ?? Buffer.alloc(0), type: one.message?.type });
     one[Symbol.dispose]();
@@ -176,7 +177,7 @@ test('nothing is read ahead of the message that is judged', async () => {
       yield frame(text(`${at}`));
     }
   }
-  const all = messages(bytes(), { kind: 'agreed', deflate: undefined }, { budget: makeBudget(MiB), bodyBytes: MiB });
+  const all = messages(bytes(), { kind: 'agreed', deflate: undefined }, { budget: makeBudget(MiB), messageBytes: MiB });
   await all.next();
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(given, 1);
@@ -307,7 +308,7 @@ function makePlain(chunks: AsyncIterable<Buffer>, fields: readonly Field[] = ASK
     finish: () => void log.push('finish'),
     destroy: () => void log.push('destroy'),
   };
-  const client = webSocketOver(plain, chunks, { budget: makeBudget(MiB), bodyBytes: MiB });
+  const client = webSocketOver(plain, chunks, { budget: makeBudget(MiB), messageBytes: MiB });
   return { plain, client, log, gone };
 }
 

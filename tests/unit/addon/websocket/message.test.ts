@@ -10,15 +10,15 @@ const [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] = [0, 1, 2, 8, 9, 10];
 const KiB = 1024;
 
 interface Options {
-  bodyBytes?: number;
+  messageBytes?: number;
   budgetBytes?: number;
   deflate?: 'kept' | 'none';
 }
 
-function makeReader({ bodyBytes = 64 * KiB, budgetBytes = 256 * KiB, deflate }: Options = {}) {
+function makeReader({ messageBytes = 64 * KiB, budgetBytes = 256 * KiB, deflate }: Options = {}) {
   const budget = makeBudget(budgetBytes);
   const agreed = deflate && { clientNoContextTakeover: deflate === 'none' };
-  const reader = new MessageReader({ budget, bodyBytes, deflate: agreed });
+  const reader = new MessageReader({ budget, messageBytes, deflate: agreed });
   return { budget, read: (...frames: Written[]) => [...reader.read(Buffer.concat(frames.map(frame)))], reader };
 }
 
@@ -75,10 +75,10 @@ test('a close has no code or one that may be sent, and a reason in UTF-8', () =>
 
 test('a message that is larger than a body may be is refused before it is there, whole or in fragments', () => {
   const at = (length: number, opcode = BINARY) => frame({ opcode, payload: Buffer.alloc(length), fin: false });
-  const { reader, budget } = makeReader({ bodyBytes: 1_000 });
+  const { reader, budget } = makeReader({ messageBytes: 1_000 });
   const head = frame({ opcode: BINARY, payload: Buffer.alloc(1_001) }).subarray(0, 8);
   assert.deepEqual(texts([...reader.read(head)]), ['413']);
-  const other = makeReader({ bodyBytes: 1_000 });
+  const other = makeReader({ messageBytes: 1_000 });
   assert.deepEqual([...other.reader.read(at(600))], []);
   assert.deepEqual(texts([...other.reader.read(at(401, CONTINUATION))]), ['413']);
   assert.equal(budget.used + other.budget.used, 0);

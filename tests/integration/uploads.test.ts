@@ -1,0 +1,57 @@
+/** Large uploads, as a user sees them: real Docker, the real program, git and curl, stand-in upstreams. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type Dockerode from 'dockerode';
+import { engine, World } from './support/world.ts';
+
+const docker = await engine();
+const skip = typeof docker === 'string' ? docker : false;
+
+describe('large uploads', { skip }, () => {
+  let world: World;
+  before(async () => {
+    world = await World.open(docker as Dockerode);
+  });
+  after(async () => {
+    await world[Symbol.asyncDispose]();
+  });
+
+  it('pushes 200 MB with git, and clones them back unchanged', async () => {
+    const name = world.slug('push');
+    const script = `
+      set -e; cd /tmp
+      git clone -q https://git.example.com/repo.git out; cd out
+      for i in 1 2 3 4; do head -c 50M /dev/urandom > file$i; done
+      git add . && git -c user.name=a -c user.email=a@example.com commit -qm large && git push -q
+      cd .. && git clone -q https://git.example.com/repo.git back
+      for i in 1 2 3 4; do cmp out/file$i back/file$i; done; echo same; git -C back log --format=%s -1`;
+    const { stdout, stderr, status } = await world.agent(script, { name });
+    assert.deepEqual([stdout, status], ['same\nlarge\n', 0], stderr);
+    const pushed = (await world.records(name)).filter(({ body_bytes: bytes }) => Number(bytes) > 200_000_000);
+    assert.equal(pushed.length, 1);
+  });
+
+  it('puts a file of 1 GB, scanned whole', async () => {
+    const name = world.slug('put');
+    const script = `truncate -s 1G /tmp/zeros; curl -sS -o /dev/null -w '%{http_code}' -T /tmp/zeros https://git.example.com/api/zeros`;
+    const { stdout, stderr } = await world.agent(script, { name });
+    assert.equal(stdout, '404', stderr); // the upstream's own
+    const [put] = await world.seen(({ url }) => url === '/api/zeros');
+    assert.equal(put?.bytes, 2 ** 30);
+    assert.doesNotMatch(stderr, /not scanned/);
+  });
+
+  it('refuses a body over egress.body_limit with 413, and passes one unscanned where the manifest says so', async () => {
+    const unscanned = [{ host: 'git.example.com', over: '2m' }];
+    const manifest = world.manifest({ name: 'limits.yaml', egress: { body_limit: '1m', unscanned } });
+    const name = world.slug('limits');
+    const script = `
+      truncate -s 3M /tmp/zeros; put() { curl -sS -o /dev/null -w '%{http_code} ' -T /tmp/zeros https://$1/api/zeros; }
+      put raw.githubusercontent.com; put git.example.com`;
+    const { stdout, stderr } = await world.agent(script, { name, manifest });
+    assert.equal(stdout, '413 404 ');
+    assert.match(stderr, /bodies over 2 MiB to git\.example\.com pass UNSCANNED/);
+    assert.match(stderr, /not scanned: 3145728 bytes to git\.example\.com \(large bodies\), 100 % of all that left/);
+    assert.match(stderr, /refused once: raw\.githubusercontent\.com \(the body is larger than 1048576 bytes\)/);
+  });
+});

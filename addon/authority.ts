@@ -23,11 +23,11 @@ export interface Authority {
 
 export function makeAuthority(session: string, now = new Date()): Authority {
   const [ca, leaf] = [keyPair(), keyPair()];
-  const name = `bottle mitm ca ${session}`.slice(0, CN_CHARACTERS);
+  const name = distinguishedName({ C: 'XX', O: 'bottle', CN: `bottle mitm ca ${session}`.slice(0, CN_CHARACTERS) });
   const notBefore = new Date(now.getTime() - CA_BACKDATED_HOURS * HOUR);
   const notAfter = new Date(now.getTime() + CA_DAYS * 24 * HOUR);
   const identifier = keyIdentifier(ca.publicKey);
-  const issue = (subject: string, key: KeyObject, extensions: Der[]): Buffer =>
+  const issue = (subject: Der, key: KeyObject, extensions: Der[]): Buffer =>
     certificate({ issuer: name, subject, notBefore, notAfter, key, extensions }, ca.privateKey);
 
   const der = issue(name, ca.publicKey, [
@@ -40,15 +40,17 @@ export function makeAuthority(session: string, now = new Date()): Authority {
   const contexts = new Map<string, SecureContext>();
 
   function leafFor(host: Host): string {
-    const subject = host.text.length <= CN_CHARACTERS ? host.text : 'a bottle leaf'; // never the CA's, never empty
+    const isNamed = host.text.length <= CN_CHARACTERS; // else empty, and the alternative name is critical: RFC 5280 section 4.1.2.6
     return pem(
-      issue(subject, leaf.publicKey, [
-        extension('2.5.29.17', false, sequence(alternativeName(host))),
+      issue(distinguishedName(isNamed ? { CN: host.text } : {}), leaf.publicKey, [
+        extension('2.5.29.17', !isNamed, sequence(alternativeName(host))),
         extension('2.5.29.37', false, sequence(oid('1.3.6.1.5.5.7.3.1'))), // extKeyUsage: serverAuth
         extension('2.5.29.15', true, bits(7, 0x80)), // keyUsage: digitalSignature
         extension('2.5.29.19', true, sequence()), // basicConstraints: not a CA
         extension('2.5.29.35', false, sequence(context(0, identifier))), // authorityKeyIdentifier
         extension('2.5.29.14', false, octets(keyIdentifier(leaf.publicKey))),
+        extension('2.5.29.32', false, sequence(sequence(oid('2.5.29.32.0')))), // certificatePolicies: anyPolicy
+        extension('1.3.6.1.5.5.7.1.1', false, sequence(sequence(oid('1.3.6.1.5.5.7.48.2'), context(6, ISSUER_URL)))),
       ]),
     );
   }
@@ -86,12 +88,17 @@ const TLS = {
 const HOUR = 3_600_000;
 /** ub-common-name of RFC 5280. */
 const CN_CHARACTERS = 64;
+/**
+ * Linters want a place of the issuer (authorityInfoAccess) in every leaf. Whoever verifies has the issuer, so this names none: Chromium
+ * asks for any place that is named, and the agent's user would read of a refusal.
+ */
+const ISSUER_URL = Buffer.from('http:///');
 
 type Der = ReturnType<typeof asn1.create>;
 
 interface Body {
-  readonly issuer: string;
-  readonly subject: string;
+  readonly issuer: Der;
+  readonly subject: Der;
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly key: KeyObject;
@@ -107,9 +114,9 @@ function certificate({ issuer, subject, notBefore, notAfter, key, extensions }: 
     context(0, [integer(Buffer.from([2]))]), // version 3
     integer(serial),
     algorithm,
-    commonName(issuer),
+    issuer,
     sequence(time(notBefore), time(notAfter)),
-    commonName(subject),
+    subject,
     asn1.fromDer(key.export({ type: 'spki', format: 'der' }).toString('binary')),
     context(3, [sequence(...extensions)]),
   );
@@ -176,9 +183,16 @@ function time(at: Date): Der {
     : primitive(Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(at));
 }
 
-function commonName(text: string): Der {
-  const attribute = sequence(oid('2.5.4.3'), primitive(Type.UTF8, Buffer.from(text)));
-  return sequence(asn1.create(Class.UNIVERSAL, Type.SET, true, [attribute]));
+const ATTRIBUTES = { C: '2.5.4.6', O: '2.5.4.10', CN: '2.5.4.3' } as const;
+
+/** One attribute each, in the order that is given. A country is a PrintableString: RFC 5280 appendix A.1. */
+function distinguishedName(attributes: Partial<Record<keyof typeof ATTRIBUTES, string>>): Der {
+  const parts = Object.entries(attributes).map(([key, text]) => {
+    const type = key === 'C' ? Type.PRINTABLESTRING : Type.UTF8;
+    const attribute = sequence(oid(ATTRIBUTES[key as keyof typeof ATTRIBUTES]), primitive(type, Buffer.from(text)));
+    return asn1.create(Class.UNIVERSAL, Type.SET, true, [attribute]);
+  });
+  return sequence(...parts);
 }
 
 function context(tag: number, value: Buffer | Der[]): Der {

@@ -5,6 +5,9 @@ export const CERTIFICATE_FILE = '/usr/local/share/ca-certificates/bottle-mitm.cr
 /** The agent's bundle of trusted roots, ours included. */
 export const BUNDLE_FILE = '/etc/ssl/certs/ca-certificates.crt';
 
+/** Trust of Java, in an image that has one: PKCS12, made for the session. */
+export const TRUST_STORE_FILE = '/etc/bottle/trust.p12';
+
 /** All variables that bottle sets in the agent, for a proxy at `http://host:port`. */
 export function clientVariables(proxy: { host: string; port: number }): Record<string, string> {
   const url = `http://${proxy.host}:${proxy.port}`;
@@ -13,6 +16,8 @@ export function clientVariables(proxy: { host: string; port: number }): Record<s
     // Both cases: wget, apt, gRPC and aria2 read lower case only; yarn 4 reads its own names only.
     ...bothCases('HTTP_PROXY', url),
     ...bothCases('HTTPS_PROXY', url),
+    // Deno takes it before the others, so that an image's own would lead it elsewhere.
+    ...bothCases('ALL_PROXY', url),
     // Both, too: which of the two wins differs from client to client.
     ...bothCases('NO_PROXY', direct),
     YARN_HTTP_PROXY: url,
@@ -42,6 +47,7 @@ export function clientVariables(proxy: { host: string; port: number }): Record<s
       `-Dhttp.proxyHost=${proxy.host} -Dhttp.proxyPort=${proxy.port}`,
       `-Dhttps.proxyHost=${proxy.host} -Dhttps.proxyPort=${proxy.port}`,
       '-Dhttp.nonProxyHosts=localhost|127.*|[::1]',
+      `-Djavax.net.ssl.trustStore=${TRUST_STORE_FILE} -Djavax.net.ssl.trustStoreType=PKCS12`,
     ].join(' '),
   };
 }
@@ -54,7 +60,6 @@ export function isReservedVariable(name: string): boolean {
 const RESERVED = new Set(
   [
     ...Object.keys(clientVariables({ host: '', port: 0 })),
-    'ALL_PROXY',
     'FTP_PROXY',
     'SSL_CERT_DIR',
     'NODE_TLS_REJECT_UNAUTHORIZED',

@@ -111,6 +111,8 @@ export interface Container extends AsyncDisposable {
   put(files: readonly FileEntry[], folder?: string): Promise<void>;
   /** A file's content, also of a container that does not run; undefined if it is not there. Links are followed. */
   get(path: string): Promise<Buffer | undefined>;
+  /** True if there is anything at this path, also in a container that does not run; a link counts wherever it leads. */
+  has(path: string): Promise<boolean>;
   exec(command: readonly string[], options: { user: string }): Promise<{ status: number; output: string }>;
   /** Exit status. Call before `start` so that none is missed. */
   wait(): Promise<number>;

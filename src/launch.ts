@@ -141,7 +141,7 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
           return serving;
         }),
       // It joins the gate's namespace, so the gate has to exist; it is started only when everything is ready.
-      agent: gateMade.then(() => makeAgent(site, bind(agent, values))),
+      agent: gateMade.then(() => makeAgent(site, bind(agent, values), grounds.agent)),
     });
     if (up.bump.ready.role !== 'bump') throw new LaunchError('bump', 'printed the ready line of another role');
     const { certificate, fingerprint } = up.bump.ready;
@@ -270,7 +270,8 @@ function beat(lifeline: Lifeline, containers: Together): void {
   containers.own({ [Symbol.dispose]: () => clearInterval(timer) });
 }
 
-async function makeAgent(site: Site, spec: Bound<ContainerSpec>) {
+async function makeAgent(site: Site, spec: Bound<ContainerSpec>, image: Image) {
+  const env = { ...image.env, ...spec.env };
   const container = await makeContainer(site, spec);
   const terminal = spec.terminal === 'caller' && site.input.terminal;
   const provisioners: ReadyProvisioner[] = [];
@@ -279,7 +280,7 @@ async function makeAgent(site: Site, spec: Bound<ContainerSpec>) {
     inspected: all(
       site.failed,
       site.input.provisioners.map(async (provisioner, index) => {
-        const ready = await inspect(provisioner, container, site.input.say);
+        const ready = await inspect(provisioner, container, env, site.input.say);
         if (ready) provisioners[index] = ready;
       }),
     ),
@@ -290,10 +291,11 @@ async function makeAgent(site: Site, spec: Bound<ContainerSpec>) {
 async function inspect(
   provisioner: Provisioner,
   agent: Container,
+  env: Image['env'],
   say: LaunchInput['say'],
 ): Promise<ReadyProvisioner | undefined> {
   try {
-    return await stage(`provision ${provisioner.name}`, undefined, () => provisioner.inspect(agent));
+    return await stage(`provision ${provisioner.name}`, undefined, () => provisioner.inspect(agent, env));
   } catch (error) {
     if (provisioner.need === 'essential') throw error;
     say(`provision ${provisioner.name}: left out (${error instanceof Error ? error.message : String(error)})`);

@@ -1,6 +1,6 @@
 /** An upstream's answer, read off its bytes as they come: what of it is passed on, and whether the connection may serve again. Pure. */
 import { bodyReader, type BodyPart, type BodyReader } from '../h1/body.ts';
-import { responseFraming } from '../h1/framing.ts';
+import { persists, responseFraming } from '../h1/framing.ts';
 import { responseReader, type StatusLine } from '../h1/head.ts';
 import { UPSTREAM_INTERIM } from '../limits.ts';
 import type { Field, RequestHead, ResponseHead } from '../message.ts';
@@ -107,10 +107,9 @@ const HOP = new Set([
 ]);
 
 /** RFC 9112 section 9.3; `Keep-Alive: timeout` is RFC 2068's, in seconds. A second less than it says, for the way. */
-function keepMs({ version, fields }: StatusLine): number {
-  const options = namedByConnection(fields);
-  if (options.has('close') || (version === '1.0' && !options.has('keep-alive'))) return 0;
-  const [timeout] = valuesOf(fields, 'keep-alive').flatMap(
+function keepMs(line: StatusLine): number {
+  if (!persists(line)) return 0;
+  const [timeout] = valuesOf(line.fields, 'keep-alive').flatMap(
     (value) => /(?:^|[,\s])timeout=(\d{1,6})\b/i.exec(value)?.[1] ?? [],
   );
   return timeout === undefined ? Number.POSITIVE_INFINITY : Math.max(0, Number(timeout) * 1_000 - 1_000);
@@ -123,7 +122,7 @@ function ofBody(part: BodyPart): AnswerPart {
     case 'end':
       return {
         kind: 'end',
-        trailers: endToEnd(part.trailers).filter(([name]) => name.toLowerCase() !== 'content-length'),
+        trailers: endToEnd(part.trailers),
         clean: part.rest.length === 0,
       };
     case 'malformed':

@@ -28,6 +28,18 @@ export async function putFiles(
   await container.putArchive(await tarOf(files, new Date(), folder), { path: folder });
 }
 
+/** Asks for the path's metadata alone: nothing is packed. */
+export async function hasPath(container: Dockerode.Container, path: string): Promise<boolean> {
+  try {
+    const response: NodeJS.ReadableStream = await container.infoArchive({ path });
+    (response as IncomingMessage).destroy(); // unread, it would keep the connection, and this process, alive
+    return true;
+  } catch (error) {
+    if (statusOf(error) === 404) return false;
+    throw error;
+  }
+}
+
 /** More links than any image has on the way to one file. */
 const MAX_LINKS = 10;
 

@@ -2,7 +2,7 @@
 import type Dockerode from 'dockerode';
 import type { Attachment, Container, FileEntry, Lifeline } from '../backend.ts';
 import { BackendError } from '../errors.ts';
-import { getFile, putFiles } from './archive.ts';
+import { getFile, hasPath, putFiles } from './archive.ts';
 import { openAttachment, openLifeline } from './attach.ts';
 import { readAll, stream } from './dial.ts';
 import { failure, statusOf, tolerate } from './failure.ts';
@@ -82,6 +82,10 @@ export class DockerContainer implements Container {
 
   async get(path: string): Promise<Buffer | undefined> {
     return await this.#say(`file ${path} cannot be read from container`, () => getFile(this.#handle, path));
+  }
+
+  async has(path: string): Promise<boolean> {
+    return await this.#say(`path ${path} cannot be looked for in container`, () => hasPath(this.#handle, path));
   }
 
   async exec(command: readonly string[], options: { user: string }): Promise<{ status: number; output: string }> {

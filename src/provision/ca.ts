@@ -2,7 +2,7 @@
 import { BUNDLE_FILE, CERTIFICATE_FILE } from '../../contracts/variables.ts';
 import type { Container } from '../backend.ts';
 import { LaunchError } from '../errors.ts';
-import type { Provisioner } from './provisioner.ts';
+import { FOLDER_MODE, type Provisioner } from './provisioner.ts';
 
 const UPDATE = '/usr/sbin/update-ca-certificates';
 
@@ -19,7 +19,7 @@ export const caProvisioner: Provisioner = {
     if (update === undefined) throw missing(UPDATE);
     return {
       files: ({ certificate }) => [
-        folder('/usr/local/share/ca-certificates'),
+        { path: '/usr/local/share/ca-certificates', mode: FOLDER_MODE, uid: 0, gid: 0 },
         { path: CERTIFICATE_FILE, content: certificate, mode: 0o644, uid: 0, gid: 0 },
         { path: BUNDLE_FILE, content: splice(bundle, certificate), mode: 0o644, uid: 0, gid: 0 },
       ],
@@ -38,10 +38,6 @@ async function updateCertificates(agent: Container): Promise<void> {
   const { status, output } = await agent.exec([UPDATE], { user: '0:0' });
   if (status === 0) return;
   throw new LaunchError('trust', `${UPDATE} ended with status ${status}`, output.trim().split('\n').slice(-10));
-}
-
-function folder(path: string) {
-  return { path, mode: 0o755, uid: 0, gid: 0 };
 }
 
 function missing(path: string): LaunchError {

@@ -1,6 +1,14 @@
 /** The provisioners, in their order. */
+import { chromiumProvisioner, firefoxProvisioner } from './browsers.ts';
 import { caProvisioner } from './ca.ts';
 import { homeProvisioner } from './home.ts';
+import { javaProvisioner } from './java.ts';
 import type { Provisioner } from './provisioner.ts';
 
-export const PROVISIONERS: readonly Provisioner[] = [caProvisioner, homeProvisioner];
+export const PROVISIONERS: readonly Provisioner[] = [
+  caProvisioner,
+  homeProvisioner,
+  javaProvisioner,
+  chromiumProvisioner,
+  firefoxProvisioner,
+];

@@ -1,5 +1,6 @@
 /** What is put into the agent before it runs: an ordered list of steps over a `Container` handle. */
 import type { Container, FileEntry } from '../backend.ts';
+import type { Environment } from './programs.ts';
 
 /** What the launch knows by the time that files are put in. */
 export interface ProvisionContext {
@@ -11,13 +12,16 @@ export interface ProvisionContext {
   readonly home: string;
 }
 
+/** Of a folder that anybody may look into. */
+export const FOLDER_MODE = 0o755;
+
 /** One thing that an agent needs. Its parts run at the three moments that a launch offers. */
 export interface Provisioner {
   readonly name: string;
   /** `essential`: its failure ends the launch. `optional`: it is said, and the launch goes on. */
   readonly need: 'essential' | 'optional';
   /** Looks into the created container, while the sidecar still comes up. The result is handed to `files`. */
-  inspect(agent: Container): Promise<ReadyProvisioner>;
+  inspect(agent: Container, env: Environment): Promise<ReadyProvisioner>;
 }
 
 export interface ReadyProvisioner {

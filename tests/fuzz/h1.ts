@@ -10,7 +10,7 @@ import { type HeadReader, requestReader, responseReader } from '../../addon/h1/h
 import { chunk, lastChunk, writeRequestHead } from '../../addon/h1/write.ts';
 import type { RequestHead } from '../../addon/message.ts';
 import type { Field } from '../../addon/receipt.ts';
-import { readConnect, readHead } from '../../addon/request.ts';
+import { namedByConnection, readConnect, readHead } from '../../addon/request.ts';
 import { trailerRefusal } from '../../addon/trailers.ts';
 import { fuzz, type Target } from './cli.ts';
 import { answersIn, type Read, requestsIn } from './llhttp.ts';
@@ -84,7 +84,8 @@ function requestsByUs(pieces: readonly Buffer[]): Taken[] {
     if (!body || trailerRefusal(body.trailers)) return taken;
     const read: Read = { ...bare(line, version, fields), ...body };
     taken.push({ read, upstream: forwarded(judged, body) });
-    if (!persists(head)) return taken;
+    // Node reads nothing behind an offer to switch that has a body, even where nobody takes it up.
+    if (!persists(head) || namedByConnection(fields).has('upgrade')) return taken;
   }
 }
 

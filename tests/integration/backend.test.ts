@@ -151,7 +151,8 @@ suite('backend', { skip: typeof found === 'string' && found }, () => {
     test('links are followed to the file, a circle of them is an error', async () => {
       await using here = await lab();
       const writable = { ...here.spec('x', []).hardening, read_only_root: false };
-      const command = 'cd /opt && echo x > f && mkdir d && ln -s ../f d/l && ln -s d e && ln -s c1 c2 && ln -s c2 c1';
+      const command =
+        'cd /opt && echo x > f && mkdir d && ln -s ../f d/l && ln -s d e && ln -s c1 c2 && ln -s c2 c1 && ln -s no way';
       const container = await here.create('links', ['sh', '-c', command], {
         attach: 'none',
         hardening: writable,
@@ -164,6 +165,9 @@ suite('backend', { skip: typeof found === 'string' && found }, () => {
       assert.match(String(await container.get('/etc/os-release')), /^PRETTY_NAME/);
       await assert.rejects(container.get('/opt/c1'), BackendError);
       await assert.rejects(container.get('/opt/d'), /it is a directory/);
+      for (const path of ['/opt/d', '/opt/e/l', '/opt/way', '/etc/passwd', '/etc'])
+        assert.ok(await container.has(path), path);
+      for (const path of ['/opt/none', '/none/at/all']) assert.equal(await container.has(path), false, path);
     });
 
     test("the journal's volume is the unprivileged user's, the scanner's is a tmpfs; both go with the session", async () => {

@@ -7,6 +7,8 @@ import http from 'node:http';
 import https from 'node:https';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
+import { chat, messages } from './model.mjs';
+import { makePackages, npm, pip } from './registries.mjs';
 
 const names = process.argv.slice(2);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -41,6 +43,7 @@ http
   .listen(8080, () => say({ event: 'ready', ca }))
   .on('error', fail);
 makeRepository();
+makePackages();
 
 function answer(request, response) {
   const chunks = [];
@@ -91,6 +94,9 @@ function talk(request, socket) {
 function route(request, response, body) {
   const [pathname] = request.url.split('?', 1); // no URL parser: a test asks for every spelling
   if (pathname === '/v1/messages') return messages(response, body);
+  if (pathname === '/v1/chat/completions') return chat(response, body);
+  if (pathname.startsWith('/npm/')) return npm(request, response);
+  if (pathname.startsWith('/simple/')) return pip(pathname, response);
   if (pathname === '/events') return events(response);
   // Careless servers say back what they were sent.
   if (pathname === '/echo') {
@@ -115,42 +121,13 @@ function route(request, response, body) {
   if (pathname.startsWith('/private.git/') && !request.headers.authorization)
     return response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
   if (pathname.startsWith('/private.git/')) return git(request, response, body);
+  if (pathname === '/api/hello' || pathname === '/v1/oauth/hello')
+    return response.writeHead(200, { 'content-type': 'application/json' }).end('{"message":"hello"}');
   if (pathname.startsWith('/api/') || pathname === '/mcp-registry/v0/servers')
     return response.writeHead(404, { 'content-type': 'application/json' }).end('{}');
   response
     .writeHead(200, { 'content-type': 'text/plain', 'x-upstream': 'stand-in' })
     .end(`upstream says hello to ${request.method} ${pathname}\n`);
-}
-
-// A streamed answer of the model, as the Messages API sends it.
-function messages(response, body) {
-  const { stream, model } = JSON.parse(body.toString() || '{}');
-  const text = 'The bottle is closed.';
-  const message = {
-    id: 'msg_01',
-    type: 'message',
-    role: 'assistant',
-    model,
-    content: [],
-    stop_reason: null,
-    stop_sequence: null,
-    usage: { input_tokens: 10, output_tokens: 1 },
-  };
-  if (!stream) {
-    return response
-      .writeHead(200, { 'content-type': 'application/json' })
-      .end(JSON.stringify({ ...message, content: [{ type: 'text', text }], stop_reason: 'end_turn' }));
-  }
-  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' });
-  const send = (type, data) => response.write(`event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`);
-  send('message_start', { message });
-  send('content_block_start', { index: 0, content_block: { type: 'text', text: '' } });
-  for (const word of text.split(/(?<= )/))
-    send('content_block_delta', { index: 0, delta: { type: 'text_delta', text: word } });
-  send('content_block_stop', { index: 0 });
-  send('message_delta', { delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: { output_tokens: 6 } });
-  send('message_stop', {});
-  response.end();
 }
 
 // The second event is sent only when a GET to /released has come: a proxy that holds events back never lets the client ask for it.
@@ -204,6 +181,7 @@ function git(request, response, body) {
   });
   const out = [];
   cgi.stdout.on('data', (chunk) => out.push(chunk));
+  cgi.stdin.on('error', () => {}); // it may end without reading it
   cgi.stdin.end(body);
   cgi.on('close', () => {
     const whole = Buffer.concat(out);

@@ -34,7 +34,7 @@ test('every authority has its own key, name and serial number', () => {
   const other = new X509Certificate(makeAuthority('blue-fox').certificate);
   assert.notEqual(other.serialNumber, ca.serialNumber);
   assert.notDeepEqual(other.publicKey.export({ format: 'jwk' }), ca.publicKey.export({ format: 'jwk' }));
-  assert.equal(ca.subject, 'CN=bottle mitm ca blue-fox');
+  assert.equal(ca.subject, 'C=XX\nO=bottle\nCN=bottle mitm ca blue-fox');
   assert.equal(ca.serialNumber.length, 32);
 });
 
@@ -75,11 +75,17 @@ test('a leaf is no CA, has a subject of its own and a key that is not the CA’s
     const leaf = new X509Certificate(pem);
     assert.ok(!leaf.ca && leaf.verify(ca.publicKey) && leaf.checkIssued(ca));
     assert.notEqual(leaf.subject, ca.subject);
-    assert.ok(leaf.subject && leaf.subject.length <= 67);
+    const { text: named } = host(name);
+    assert.equal(
+      leaf.subject,
+      named.length <= 64 ? `CN=${named}` : undefined,
+      'a name that is too long is none at all',
+    );
     assert.notDeepEqual(leaf.publicKey.export({ format: 'jwk' }), ca.publicKey.export({ format: 'jwk' }));
     const text = execFileSync('openssl', ['x509', '-noout', '-text'], { input: pem }).toString();
     assert.match(text, /TLS Web Server Authentication/);
     assert.match(text, /Authority Key Identifier/);
+    assert.equal(/Subject Alternative Name: critical/.test(text), leaf.subject === undefined); // RFC 5280 section 4.1.2.6
   }
 });
 

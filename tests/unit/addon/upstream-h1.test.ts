@@ -8,7 +8,6 @@ import type { Field } from '../../../addon/message.ts';
 import type { UpstreamOptions } from '../../../addon/upstream/open.ts';
 import { eventually } from './rig.ts';
 import { agentFor, headTo, onRequest, pass, rawServer, unitOf, upstreamOf } from './support/upstream.ts';
-import { acceptOf } from '../../../addon/websocket/handshake.ts';
 
 /** Answers the first request of each connection with these bytes, then does `then`. */
 const answering =
@@ -176,9 +175,9 @@ suite('an answer', () => {
     assert.equal(agent.started?.status, 204);
   });
 
-  test('has its trailers behind it, but none that would frame or look like ours', async () => {
+  test('has its trailers behind it, but none that look like ours', async () => {
     const { agent } = await answerTo(
-      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\nx-bottle-a: 1\r\n\r\n',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nX-Sum: 1\r\nx-bottle-a: 1\r\n\r\n',
     );
     assert.equal(agent.body(), 'abc');
     assert.deepEqual(agent.trailers, [['X-Sum', '1']]);
@@ -290,6 +289,7 @@ suite('an answer that breaks off is a failure that has started:', () => {
     ['no last chunk', `${head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`],
     ['half a chunk', `${head}Transfer-Encoding: chunked\r\n\r\n9\r\nabc`],
     ['trailers without end', `${head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: 1\r\n`],
+    ['a trailer that frames', `${head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nContent-Length: 3\r\n\r\n`],
     ['junk in the place of a chunk’s size', `${head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0x1\r\n`],
     ['a reset before the end', `${head}\r\nabc`, (socket) => void setImmediate(() => socket.resetAndDestroy())],
   ];
@@ -384,13 +384,13 @@ suite('time', () => {
         socket.end(Buffer.alloc(size));
       }),
     );
-    using upstream = upstreamOf({ silenceMs: 20 });
+    using upstream = upstreamOf({ silenceMs: 500 });
     const head = headTo(server.port);
     const agent = agentFor(head);
     agent.take = () => false;
     const passing = pass(upstream, head, unitOf(), agent);
     await eventually(() => assert.ok(agent.pieces.length > 0));
-    await new Promise((resolve) => setTimeout(resolve, 100)); // five times the limit
+    await new Promise((resolve) => setTimeout(resolve, 1_500)); // three times the limit
     agent.take = () => true;
     agent.onDrain?.();
     assert.deepEqual((await passing).end, { kind: 'relayed', status: 200, received: size });
@@ -468,10 +468,13 @@ suite('a stream', () => {
   });
 });
 
+// The pair of RFC 6455 section 1.3.
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
+const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
+
 suite('a switch of protocol', () => {
-  const accept = acceptOf('k');
-  const SWITCH = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`;
-  const upgrade = { upgrade: 'websocket', fields: [['Sec-WebSocket-Key', 'k']] } as const;
+  const SWITCH = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n\r\n`;
+  const upgrade = { upgrade: 'websocket', fields: [['Sec-WebSocket-Key', KEY]] } as const;
 
   test('is asked for anew, and from then on the bytes of both sides pass as they are', async () => {
     let text = '';
@@ -493,9 +496,9 @@ suite('a switch of protocol', () => {
     assert.deepEqual(await relayed, { kind: 'relayed', status: 101, received: 6 });
     assert.equal(
       text.replace(`:${server.port}`, ''),
-      'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n\x81\x01abbye',
+      `GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ${KEY}\r\n\r\n\x81\x01abbye`,
     );
-    assert.deepEqual(agent.started?.fields, [['Sec-WebSocket-Accept', accept]]);
+    assert.deepEqual(agent.started?.fields, [['Sec-WebSocket-Accept', ACCEPT]]);
     assert.equal(agent.body(), '\x81\x02hi\x88\x00');
     assert.deepEqual(agent.trailers, []);
   });
@@ -524,12 +527,6 @@ suite('a switch of protocol', () => {
   test('to another protocol than the one that was asked for is a failure', async () => {
     const { end: ended } = await answerTo(SWITCH.replace('WebSocket', 'h2c'), () => undefined, upgrade);
     assert.ok(ended.kind === 'failed' && !ended.started);
-  });
-
-  test('that is none to this request is a failure, and reaches nobody', async () => {
-    const { end: ended } = await answerTo(SWITCH.replace(accept, acceptOf('another')), () => undefined, upgrade);
-    assert.ok(ended.kind === 'failed' && !ended.started);
-    assert.match(ended.cause, /sec-websocket-accept/);
   });
 
   test('that breaks off is a failure that has started', async () => {

@@ -7,7 +7,7 @@ const proxy = 'http://bottle-x-bump:8080';
 
 suite('the variables that lead clients to the proxy', () => {
   const rows: [names: string[], value: string][] = [
-    [['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy'], proxy],
+    [['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'], proxy],
     [['NO_PROXY', 'no_proxy'], 'localhost,127.0.0.1,::1'],
     [['NODE_USE_ENV_PROXY'], '1'],
     [['NODE_EXTRA_CA_CERTS'], CERTIFICATE_FILE],
@@ -19,11 +19,13 @@ suite('the variables that lead clients to the proxy', () => {
   test('name the proxy wherever a client has a setting of its own', () => {
     const naming = Object.keys(variables).filter((name) => variables[name]?.includes('bottle-x-bump'));
     assert.deepEqual(naming.toSorted(), [
+      'ALL_PROXY',
       'HTTPS_PROXY',
       'HTTP_PROXY',
       'JAVA_TOOL_OPTIONS',
       'YARN_HTTPS_PROXY',
       'YARN_HTTP_PROXY',
+      'all_proxy',
       'http_proxy',
       'https_proxy',
     ]);

@@ -57,6 +57,23 @@ suite('a provisioner that fails', () => {
     });
   }
 
+  test('is handed the variables that the agent will have: ours, the manifest’s, and the image’s where they differ', async () => {
+    const found: Record<string, string>[] = [];
+    const looking: Provisioner = {
+      name: 'looking',
+      need: 'essential',
+      inspect: (_, env) => {
+        found.push({ ...env });
+        return Promise.resolve({ files: () => [] });
+      },
+    };
+    const script = { env: { JAVA_HOME: '/opt/java', HTTPS_PROXY: 'http://elsewhere' } };
+    const { backend, session } = await launched(script, fullPlan(), { provisioners: [looking] });
+    await using _ = session;
+    assert.deepEqual(found, [{ JAVA_HOME: '/opt/java', ...backend.container('agent').spec.env }]);
+    assert.match(String(backend.container('agent').spec.env['HTTPS_PROXY']), /bump/);
+  });
+
   test('puts its files behind those of the provisioners before it', async () => {
     const file = (path: string): Provisioner => ({
       name: path,

@@ -34,6 +34,8 @@ export interface Script {
   readonly ready?: Readonly<Record<string, string>>;
   /** USER of the agent's image. */
   readonly user?: string;
+  /** Variables of every image. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Files of the agent's image; undefined: it has not this one. */
   readonly files?: Readonly<Record<string, string | undefined>>;
   /** Ids of images, by name; `sha256:NAME` otherwise. */
@@ -68,7 +70,7 @@ export class FakeBackend implements Backend {
           id: this.script.ids?.[name] ?? `sha256:${name}`,
           digest: this.script.digests?.[name],
           user: name === 'sidecar' ? '' : (this.script.user ?? 'node'),
-          env: {},
+          env: this.script.env ?? {},
         };
       },
       signal,

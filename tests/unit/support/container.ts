@@ -115,6 +115,10 @@ export class FakeContainer implements Container {
     });
   }
 
+  has(path: string): Promise<boolean> {
+    return this.#call(`has ${path}`, () => this.files.has(path));
+  }
+
   exec(command: readonly string[], { user }: { user: string }): Promise<{ status: number; output: string }> {
     return this.#call(`exec ${command.join(' ')} as ${user}`, () => {
       if (this.state !== 'running') throw new BackendError(`${this.name} does not run`);

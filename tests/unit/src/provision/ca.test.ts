@@ -44,7 +44,7 @@ suite('trust', () => {
   test('is essential: without it nothing is launched', () => assert.equal(caProvisioner.need, 'essential'));
 
   test('is the certificate and the bundle, readable by all and writable by root alone', async () => {
-    const ready = await caProvisioner.inspect(image());
+    const ready = await caProvisioner.inspect(image(), {});
     assert.deepEqual(
       ready.files(context).map(({ path, mode, uid, gid }) => ({ path, mode, uid, gid })),
       [
@@ -57,7 +57,7 @@ suite('trust', () => {
 
   for (const file of [BUNDLE_FILE, '/usr/sbin/update-ca-certificates']) {
     test(`of an image without ${file} fails, and says what to install`, async () => {
-      await assert.rejects(caProvisioner.inspect(image({ [file]: undefined })), {
+      await assert.rejects(caProvisioner.inspect(image({ [file]: undefined }), {}), {
         name: 'LaunchError',
         code: 'BOTTLE_LAUNCH',
         stage: 'trust',
@@ -67,7 +67,7 @@ suite('trust', () => {
   }
 
   test('may have an empty bundle: it is then the certificate alone', async () => {
-    const ready = await caProvisioner.inspect(image({ [BUNDLE_FILE]: '' }));
+    const ready = await caProvisioner.inspect(image({ [BUNDLE_FILE]: '' }), {});
     assert.equal(ready.files(context).find(({ path }) => path === BUNDLE_FILE)?.content, `${PEM.trimEnd()}\n`);
   });
 });
@@ -76,7 +76,7 @@ suite('update-ca-certificates', () => {
   async function follow(result: { status: number; output: string }): Promise<void> {
     const { agent } = imageOf({ exec: () => result });
     await agent.start(new AbortController().signal);
-    const ready = await caProvisioner.inspect(agent);
+    const ready = await caProvisioner.inspect(agent, {});
     await ready.follow?.(agent);
   }
 

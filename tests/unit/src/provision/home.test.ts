@@ -34,7 +34,7 @@ suite('a user is read as the engine reads it', () => {
 suite('the home', () => {
   async function filesFor(user: string, passwd: string | undefined = PASSWD): Promise<readonly FileEntry[]> {
     const { agent } = imageOf({ files: { '/etc/passwd': passwd } });
-    const ready = await homeProvisioner.inspect(agent);
+    const ready = await homeProvisioner.inspect(agent, {});
     return ready.files({ certificate: 'PEM', user, home: '/home/agent' });
   }
 
@@ -54,7 +54,7 @@ suite('the home', () => {
     const { agent } = imageOf({});
     const bytes = Buffer.from([...Buffer.from('root:x:0:0:'), 0xff, 0xe9, 0x0a]);
     agent.get = () => Promise.resolve(bytes);
-    const ready = await homeProvisioner.inspect(agent);
+    const ready = await homeProvisioner.inspect(agent, {});
     const [, passwd] = ready.files({ certificate: 'PEM', user: '5000', home: '/home/agent' });
     assert.ok(Buffer.isBuffer(passwd?.content));
     assert.deepEqual(passwd.content.subarray(0, bytes.length), bytes);
@@ -67,7 +67,7 @@ suite('the home', () => {
 
   test('is there also in an image without a passwd', async () => {
     const { agent } = imageOf({ files: { '/etc/passwd': undefined } });
-    const ready = await homeProvisioner.inspect(agent);
+    const ready = await homeProvisioner.inspect(agent, {});
     const [, passwd] = ready.files({ certificate: 'PEM', user: '5000', home: '/home/agent' });
     assert.equal(String(passwd?.content), 'agent:x:5000:0:agent:/home/agent:/bin/sh\n');
   });

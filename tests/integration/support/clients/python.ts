@@ -1,0 +1,71 @@
+/** Python: the system’s, and what its packages bring. */
+import { BRINGS_A_SOCKET, NOT_AN_API, NOT_A_REGISTRY, type Row, row } from './row.ts';
+
+const python = (client: string, code: string, more: Partial<Row> = {}) =>
+  row(client, `/opt/py/bin/python - <<'PY'\nimport os\nU = os.environ['U']\n${code}\nPY`, more);
+const system = (client: string, code: string) =>
+  row(client, `/usr/bin/python3 - <<'PY'\nimport os\nU = os.environ['U']\n${code}\nPY`);
+
+export const PYTHON: readonly Row[] = [
+  system('Python urllib', 'import urllib.request as u; print(u.urlopen(U).read())'),
+  system('requests (Debian)', 'import requests; print(requests.get(U).text)'),
+  row('httpie (Debian)', 'http --check-status --ignore-stdin GET "$U"'),
+  python(
+    'http.client',
+    "import http.client as h; c = h.HTTPSConnection('api.anthropic.com', timeout=10); c.request('GET', '/row/http-client'); print(c.getresponse().status)",
+    BRINGS_A_SOCKET,
+  ),
+  python('requests', 'import requests; print(requests.get(U).text)'),
+  python('httpx', 'import httpx; print(httpx.get(U).text)'),
+  python('httpx with h2', 'import httpx; r = httpx.Client(http2=True).get(U); print(r.http_version, r.text)'),
+  python('niquests', 'import niquests; r = niquests.get(U); print(r.http_version, r.text)'),
+  python('httplib2', 'import httplib2; print(httplib2.Http().request(U))'),
+  python('curl_cffi', 'from curl_cffi import requests; print(requests.get(U).text)'),
+  python(
+    'aiohttp',
+    'import aiohttp, asyncio\nasync def main():\n  async with aiohttp.ClientSession() as s:\n    async with s.get(U) as r: print(await r.text())\nasyncio.run(main())',
+    BRINGS_A_SOCKET,
+  ),
+  python(
+    'aiohttp, trust_env',
+    'import aiohttp, asyncio\nasync def main():\n  async with aiohttp.ClientSession(trust_env=True) as s:\n    async with s.get(U) as r: print(await r.text())\nasyncio.run(main())',
+  ),
+  python(
+    'urllib3 PoolManager',
+    'import urllib3; print(urllib3.PoolManager(retries=False).request("GET", U).data)',
+    BRINGS_A_SOCKET,
+  ),
+  python(
+    'urllib3 ProxyManager',
+    'import urllib3; print(urllib3.ProxyManager(os.environ["HTTPS_PROXY"]).request("GET", U).data)',
+  ),
+  python(
+    'openai (Python)',
+    "import openai; print(openai.OpenAI(base_url=U, api_key='none', max_retries=0).models.list())",
+    NOT_AN_API,
+  ),
+  python(
+    'anthropic (Python)',
+    "import anthropic; print(anthropic.Anthropic(base_url=U, api_key='none', max_retries=0).messages.create(model='m', max_tokens=1, messages=[{'role': 'user', 'content': 'hi'}]))",
+  ),
+  python(
+    'boto3',
+    "import boto3; print(boto3.client('s3', endpoint_url=U, region_name='x', aws_access_key_id='none', aws_secret_access_key='none').list_buckets())",
+    NOT_AN_API,
+  ),
+  row(
+    'pip 23 (Debian)',
+    '/usr/bin/pip download --no-deps --no-cache-dir --index-url "$U/simple" nothing',
+    NOT_A_REGISTRY,
+  ),
+  row(
+    'uv',
+    '/opt/py/bin/uv pip download nothing 2>/dev/null; /opt/py/bin/uv pip install --no-cache --target here --index-url "$U/simple" nothing',
+    NOT_A_REGISTRY,
+  ),
+  row(
+    'poetry',
+    'printf "[project]\\nname = \\"x\\"\\nversion = \\"1\\"\\nrequires-python = \\">=3.11\\"\\ndependencies = [\\"nothing\\"]\\n[tool.poetry]\\npackage-mode = false\\n[[tool.poetry.source]]\\nname = \\"here\\"\\nurl = \\"$U/simple/\\"\\npriority = \\"primary\\"\\n" > pyproject.toml; /opt/py/bin/poetry lock -n',
+    NOT_A_REGISTRY,
+  ),
+];

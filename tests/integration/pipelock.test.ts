@@ -35,7 +35,7 @@ describe('with pipelock', { skip }, () => {
       { name: slug },
     );
     assert.equal(status, 0);
-    assert.match(stdout, /^HTTP\/1\.1 200 OK\r\n/);
+    assert.match(stdout, /^HTTP\/2 200 \r\n/);
     assert.match(stdout, /upstream says hello to GET \/normal\/file\.txt\n$/);
     assert.equal((await seenAt('/normal/file.txt')).length, 1);
     assert.deepEqual(await leftovers(world.docker, slug), []);

@@ -3,8 +3,12 @@ import { type Budget, gather } from './budget.ts';
 import type { Field, Received, Refusal } from './message.ts';
 
 export interface Arriving {
-  /** Takes the next piece. A refusal: no more of it is wanted, and all of it has been let go. */
-  add(piece: Buffer): Refusal | undefined;
+  /**
+   * Takes the next piece, which nobody may change from then on. A refusal: no more of it is wanted, and all of it has been let go.
+   * `wait`: it was taken, and the next one is wanted only after `onDrain`.
+   */
+  add(piece: Buffer): Refusal | 'wait' | undefined;
+  onDrain: (() => void) | undefined;
   /** The whole body as the one unit of its request; it is the unit that holds the bytes from here on. */
   end(trailers: readonly Field[]): Received | Promise<Received>;
   /** Lets all of it go; more than once does no harm. */
@@ -24,6 +28,7 @@ export function receiveBody({ budget, bodyBytes, announced }: BodyLimits): Arriv
   if (announced > bodyBytes) return tooLarge(bodyBytes);
   const body = gather(budget, announced);
   return {
+    onDrain: undefined,
     add(piece) {
       const refusal = body.size + piece.length > bodyBytes ? tooLarge(bodyBytes) : body.add(piece) ? undefined : FULL;
       if (refusal) body.release();

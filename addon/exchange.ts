@@ -27,7 +27,14 @@ export type Exchanged = Exclude<Outcome, { kind: 'passed' }>;
 export async function exchange(client: Client, id: string, steps: Steps): Promise<Exchanged> {
   const began = performance.now();
   const subject = { id, method: client.head.method, target: client.head.target };
-  const progress: Progress = { leg: undefined, admitted: false, started: false, received: 0 };
+  const progress: Progress = {
+    leg: undefined,
+    relayed: undefined,
+    admitted: false,
+    started: false,
+    received: 0,
+    messages: undefined,
+  };
   let outcome: Exchanged;
   try {
     outcome = await pass(client, id, steps, progress);
@@ -35,11 +42,14 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
     // The name only: a message may quote what the agent sent.
     outcome = failed('internal', `unexpected ${error instanceof Error ? error.name : 'error'}`);
   }
-  const { leg, admitted, received, started } = progress;
+  const { leg } = progress;
   const sent = leg?.sent ?? 0;
   leg?.[Symbol.dispose]();
+  await progress.relayed?.catch(() => undefined); // what it failed of has been told; how far it came has not
+  const { admitted, received, started, messages } = progress;
   try {
-    steps.journal.close(subject, { outcome, sent, received, admitted, durationMs: performance.now() - began });
+    const durationMs = performance.now() - began;
+    steps.journal.close(subject, { outcome, sent, received, admitted, messages, durationMs });
   } finally {
     if (outcome.kind !== 'forwarded') answer(client, outcome, { id, sent, started });
   }
@@ -48,10 +58,14 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
 
 interface Progress {
   leg: Leg | undefined;
+  /** What becomes of the answer, from the moment that there is a leg: an upstream may answer before it has read all. */
+  relayed: Promise<Exchanged> | undefined;
   admitted: boolean;
   /** The agent has the head of an answer already. */
   started: boolean;
   received: number;
+  /** Of a stream: the messages that were sent. */
+  messages: number | undefined;
 }
 
 async function pass(client: Client, id: string, steps: Steps, progress: Progress): Promise<Exchanged> {
@@ -63,19 +77,24 @@ async function pass(client: Client, id: string, steps: Steps, progress: Progress
   if (decision.kind !== 'allow') return { kind: 'denied', rule: decision.why };
 
   const units = client.units[Symbol.asyncIterator]();
-  const first = await release(await units.next(), client, id, steps, progress);
-  if (first.kind !== 'sent') return first;
-  const { leg } = progress;
-  if (!leg) return failed('internal', 'the request had no unit');
-  const relayed = watched(client, leg, steps, progress);
-  if (first.last) return await relayed;
+  try {
+    const first = await release(await units.next(), client, id, steps, progress);
+    if (first.kind !== 'sent') return first;
+    const { leg, relayed } = progress;
+    if (!leg || !relayed) return failed('internal', 'the request had no unit');
+    if (first.last) return await relayed;
 
-  // A stream: the answer passes while messages follow. Whichever ends first ends the other.
-  const refused = rest(units, client, id, steps, progress);
-  const outcome = await Promise.race([relayed, refused.then((no) => no ?? relayed)]);
-  leg[Symbol.dispose]();
-  await relayed;
-  return outcome;
+    // A stream: the answer passes while messages follow. Whichever ends first ends the other.
+    progress.messages = 0;
+    const refused = rest(units, client, id, steps, progress);
+    const outcome = await Promise.race([relayed, refused.then((no) => no ?? relayed)]);
+    leg[Symbol.dispose]();
+    await relayed;
+    return outcome;
+  } finally {
+    // It may still wait for bytes of the agent, so it is not waited for; nobody reads what it would say.
+    units.return?.().then(undefined, () => undefined);
+  }
 }
 
 type Released = { readonly kind: 'sent'; readonly last: boolean } | Unforwarded;
@@ -107,17 +126,20 @@ async function release(
   if (client.gone.aborted) return failed('internal', 'the agent left during the scan');
   if (progress.leg) {
     await progress.leg.send(undefined, held);
+    if (held.size > 0) progress.messages = (progress.messages ?? 0) + 1;
     return { kind: 'sent', last: held.last };
   }
   const admission = { path: head.path, bytes: held.size, elsewhere: neutral.elsewhere, masked: verdict.masked ?? [] };
   steps.journal.admit({ id, method: head.method, target: head.target }, admission);
   progress.admitted = true;
   progress.leg = await steps.upstream.open(head, client.gone);
+  progress.relayed = watched(client, progress.leg, steps, progress);
+  progress.relayed.catch(() => undefined); // it is awaited later
   await progress.leg.send(steps.secrets.inject(head), held);
   return { kind: 'sent', last: held.last };
 }
 
-/** The units of a stream after its first. Undefined: all were sent, or the answer ended before them. */
+/** The units of a stream after its first. Undefined: all were sent, or the agent left: what had been answered by then, `relay` tells. */
 async function rest(
   units: AsyncIterator<Received>,
   client: Client,
@@ -126,7 +148,10 @@ async function rest(
   progress: Progress,
 ): Promise<Unforwarded | undefined> {
   for (;;) {
-    const sent = await release(await units.next(), client, id, steps, progress);
+    const next = await units.next();
+    if (!next.done && next.value.kind === 'gone') return undefined;
+    const sent = await release(next, client, id, steps, progress);
+    if (sent.kind === 'failed' && client.gone.aborted) return undefined;
     if (sent.kind !== 'sent') return sent;
     if (sent.last) return undefined;
   }
@@ -135,19 +160,22 @@ async function rest(
 /** Relays the answer, and cuts it where it repeats a secret. */
 async function watched(client: Client, leg: Leg, steps: Steps, progress: Progress): Promise<Exchanged> {
   const tap = steps.secrets.watch(client, () => leg[Symbol.dispose]());
-  if (!tap) return await relay(client, leg, progress);
-  const outcome = await relay(tap.client, leg, progress);
-  if (outcome.kind === 'forwarded') await tap.done;
-  if (tap.cut === undefined) return outcome;
+  const relayed = await relay(tap?.client ?? client, leg, progress);
+  if (relayed.kind === 'relayed') await tap?.done; // what was given up in between has no end to search to
+  if (tap?.cut === undefined) return outcomeOf(relayed);
   progress.started = tap.started;
   return failed('upstream', tap.cut);
 }
 
-async function relay(client: Client, leg: Leg, progress: Progress): Promise<Exchanged> {
+async function relay(client: Client, leg: Leg, progress: Progress): Promise<Relayed> {
   progress.started = true; // also if relaying throws: a second head must never follow a first
   const relayed = await leg.relay(client);
   progress.started = hasStarted(relayed);
   progress.received = relayed.kind === 'forbidden' ? 0 : relayed.received;
+  return relayed;
+}
+
+function outcomeOf(relayed: Relayed): Exchanged {
   switch (relayed.kind) {
     case 'relayed':
       return { kind: 'forwarded', status: relayed.status };

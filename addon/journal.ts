@@ -21,6 +21,8 @@ export interface Ending {
   readonly received: number;
   readonly durationMs: number;
   readonly admitted: boolean;
+  /** Of a stream: the agent's messages that were sent. */
+  readonly messages?: number | undefined;
 }
 
 /** What is recorded of a request that may go out. */
@@ -113,7 +115,7 @@ export function openJournal(options: JournalOptions): Journal {
         ...(masked.length > 0 ? { masked: masked.map(({ mask, bytes: hidden }) => ({ mask, bytes: hidden })) } : {}),
       });
     },
-    close(subject, { outcome, sent, received, durationMs, admitted }) {
+    close(subject, { outcome, sent, received, durationMs, admitted, messages }) {
       if (!admitted && outcome.kind !== 'forwarded' && isOnlyCounted(subject.target, outcome)) return;
       quietly(() =>
         append({
@@ -122,6 +124,7 @@ export function openJournal(options: JournalOptions): Journal {
           outcome: bare(outcome),
           sent_bytes: sent,
           received_bytes: received,
+          ...(messages === undefined ? {} : { messages }),
           duration_ms: Math.round(durationMs * 100) / 100,
         }),
       );

@@ -7,6 +7,12 @@ const MiB = 1024 * KiB;
 export const HEAD_BYTES = 64 * KiB;
 /** Fields of a request. Node's parser drops silently beyond 1000 unless told otherwise; no known client sends 100. */
 export const HEAD_FIELDS = 500;
+/** Bytes of a trailer section: checksums, a signature, a status. */
+export const TRAILER_BYTES = 16 * KiB;
+/** Hexadecimal digits of a chunk's size, leading zeros included: every such number is exact, and none is ever needed. */
+export const CHUNK_DIGITS = 12;
+/** Bytes of the extensions of one chunk of an answer; they are dropped. */
+export const CHUNK_EXTENSION_BYTES = 1 * KiB;
 /** Bytes of one request body: a long conversation with images is about 20 MiB. */
 export const BODY_BYTES = 32 * MiB;
 /** Bytes of all request bodies that are held at once. Together with the idle process it stays well below its container's 1 GiB. */
@@ -16,7 +22,7 @@ export const BUDGET_BYTES = 256 * MiB;
 export const HEAD_MS = 60_000;
 /** Milliseconds in which a whole request must have arrived: 32 MiB over a slow disk or an image build. */
 export const REQUEST_MS = 300_000;
-/** Milliseconds between two looks at the two limits above. */
+/** Milliseconds between two looks at what is late. */
 export const REQUEST_CHECK_MS = 5_000;
 /** Milliseconds that an idle kept-alive connection of the agent stays open; longer than clients keep theirs. */
 export const CLIENT_IDLE_MS = 90_000;
@@ -24,6 +30,10 @@ export const CLIENT_IDLE_MS = 90_000;
 export const FIRST_BYTE_MS = 120_000;
 /** Milliseconds for a TLS handshake with the agent. */
 export const HANDSHAKE_MS = 20_000;
+/** Milliseconds that a connection has, whose last answer is written, until the agent has read it. */
+export const LINGER_MS = 5_000;
+/** Bytes that are held of what an agent sends behind a request whose answer is not complete. */
+export const PIPELINED_BYTES = 64 * KiB;
 /** Bytes of a ClientHello that is only looked at: with post-quantum key shares and tickets it has a few thousand. */
 export const HELLO_BYTES = 64 * KiB;
 /** Connections of the agent; more than its file descriptors by default. */
@@ -65,6 +75,11 @@ export const EXTRACT_FIELD_BYTES = 8 * KiB;
 export const EXTRACT_SPARE = 256 * KiB;
 /** Bytes that two parts of one extract share; longer than anything that is looked for. */
 export const EXTRACT_OVERLAP = 4 * KiB;
+/**
+ * Bytes of the messages before that are read once more together with the beginning of the next, and bytes of that: longer than any
+ * private key. An open WebSocket keeps at most three such ends, and 32 KiB more where it compresses.
+ */
+export const SEAM_BYTES = 4 * KiB;
 
 /** Characters of the shortest base64 that a mask covers; in less of it, no rule finds a key by chance. */
 export const LEAST_MASKED = 64;
@@ -72,22 +87,45 @@ export const LEAST_MASKED = 64;
 /** Milliseconds of one DNS query, and how often it is tried. */
 export const RESOLVE_MS = 3_000;
 export const RESOLVE_TRIES = 2;
+/** Milliseconds that the other family's addresses are waited for once one has come (RFC 8305 section 3). */
+export const RESOLVE_OTHER_MS = 50;
 /** Milliseconds to connect to one address. */
 export const CONNECT_MS = 8_000;
+/** Milliseconds until the next address is tried beside it (RFC 8305 section 5). */
+export const CONNECT_STAGGER_MS = 250;
 /** Addresses of one name that are tried. */
 export const CONNECT_ADDRESSES = 4;
+/** Milliseconds of silence after which the system asks whether the other side still exists; clouds forget a connection after 350 s. */
+export const PROBE_AFTER_MS = 60_000;
 /** Milliseconds of an upstream's TLS handshake. */
 export const UPSTREAM_TLS_MS = 10_000;
-/** Milliseconds until an upstream's response head: a model may think for minutes before it begins. */
-export const UPSTREAM_HEAD_MS = 600_000;
-/** Milliseconds of silence inside a response: longer than the pings of any known event stream. */
-export const UPSTREAM_SILENCE_MS = 600_000;
+/** TLS sessions with upstreams that are kept, a few KB each. */
+export const UPSTREAM_SESSIONS = 500;
+/** Milliseconds that the company's proxy has for a tunnel: it resolves and connects in them. */
+export const PROXY_MS = 30_000;
+/**
+ * Milliseconds until an upstream's response head. A model may think for minutes before it begins; the libraries of its makers wait for ten,
+ * and it is they who should give up first.
+ */
+export const UPSTREAM_HEAD_MS = 1_800_000;
+/**
+ * Milliseconds of silence inside a response. A stream of events may be idle between two of them for as long as its maker likes; an upstream
+ * that no longer exists is found by the system's probes within 15 minutes.
+ */
+export const UPSTREAM_SILENCE_MS = 3_600_000;
+/** Interim (1xx) heads before an answer; no known upstream sends more than a few. */
+export const UPSTREAM_INTERIM = 32;
 /** Milliseconds that an idle upstream connection is kept, below the 5 s at which the shortest-lived known servers close theirs. */
 export const UPSTREAM_IDLE_MS = 4_000;
-/** Connections to one upstream. */
+/** Connections to one upstream, and to all: each may hold a few hundred KB in the system's buffers. */
 export const UPSTREAM_CONNECTIONS = 128;
-/** Upstreams whose connections are kept. */
-export const UPSTREAM_POOLS = 256;
+export const UPSTREAM_CONNECTIONS_ALL = 1_024;
+/** Requests that wait for one of them; beyond it a request is told so at once. */
+export const UPSTREAM_QUEUE = 1_024;
+/** Bytes that are handed to an upstream's connection at once; that much may lie in its buffer without being counted. */
+export const UPSTREAM_WRITE_BYTES = 256 * KiB;
+/** Upstreams whose protocol is remembered. */
+export const UPSTREAM_PLACES = 256;
 
 /** Leaf contexts that are kept, at 30–35 KB each. */
 export const LEAVES = 500;
@@ -105,3 +143,32 @@ export const REFUSALS_COUNTED_MS = 5_000;
 export const REFUSAL_KINDS = 1_000;
 /** Characters of a path in the journal. */
 export const PATH_CHARACTERS = 256;
+
+/** Streams of one HTTP/2 connection of the agent that are open at once: what servers offer, and more than any known client uses. */
+export const CLIENT_STREAMS = 128;
+/** Bytes that the agent may send on a stream before they are taken: one host, so that nothing is gained by more. */
+export const CLIENT_WINDOW = 1 * MiB;
+/** Resets of an HTTP/2 connection at once, and per second from then on (CVE-2023-44487): a browser drops a page's requests together. */
+export const STREAM_RESETS = 500;
+export const STREAM_RESETS_PER_SECOND = 33;
+/** Frames on one HTTP/2 connection that break the rules, and streams that it opens beyond what is allowed, before it is closed. */
+export const INVALID_FRAMES = 100;
+export const REJECTED_STREAMS = 100;
+/** Settings in one frame; there are nine in all. */
+export const SETTINGS = 32;
+/** MiB of one HTTP/2 connection's heads and unsent bytes, beyond which it opens no stream: 128 heads and a few large pieces of bodies. */
+export const SESSION_MIB = 64;
+/** Milliseconds in which an agent that is answered may still send of its request; what comes is not kept. */
+export const STREAM_LINGER_MS = 1_000;
+/** Milliseconds that a connection that is being closed has to finish its streams. */
+export const STREAMS_CLOSING_MS = 1_000;
+
+/** Bytes that an upstream may send on a stream before they are taken: from 100 ms away that is 40 MB/s. */
+export const UPSTREAM_WINDOW = 4 * MiB;
+/** Bytes of answers over HTTP/2 that wait for an agent that is slower: 64 full windows. */
+export const UPSTREAM_HELD_BYTES = 256 * MiB;
+/** Streams on one HTTP/2 connection to an upstream, if it allows as many. */
+export const UPSTREAM_STREAMS = 100;
+
+/** Bytes of one message of a stream; the largest that any gRPC server takes by default is 4 MiB. */
+export const MESSAGE_BYTES = 32 * MiB;

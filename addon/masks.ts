@@ -1,6 +1,6 @@
 /**
  * Leaves declared base64 out of what a scanner of others is shown. Pure. A mask covers a run that is wholly base64, at a declared place
- * of a body that our own strict reader takes for JSON, or a hash in one of the exact forms of lockfiles: never plain text. What it covers
+ * of a body that our own strict reader takes for JSON, or a hash in one of the exact forms of lockfiles, or one token that is worth nothing elsewhere: never plain text. What it covers
  * is given back, to be searched in another way.
  */
 import type { Host } from '../contracts/host.ts';
@@ -103,7 +103,7 @@ function base64In(bytes: Buffer, from: number, to: number): number | undefined {
 function hashesIn(bytes: Buffer, { hashes }: HostMasks): Span[] {
   if (hashes === undefined) return [];
   const spans: Span[] = [];
-  for (const { prefix, form } of HASHES)
+  for (const { prefix, form } of [...HASHES, LOCAL_TOKEN])
     for (let at = bytes.indexOf(prefix); at >= 0; at = bytes.indexOf(prefix, at + prefix.length)) {
       const from = at + prefix.length;
       const [hash] = form.exec(bytes.toString('latin1', from, from + LONGEST_HASH)) ?? [];
@@ -153,4 +153,6 @@ const HASHES = [
   prefix: Buffer.from(prefix),
   form: new RegExp(`^[A-Za-z0-9+/]{${characters}}${padding}(?![A-Za-z0-9+/=_-])`),
 }));
+/** Claude Code's own, in the environment of all that it runs; worth nothing outside the agent, where its socket is. */
+const LOCAL_TOKEN = { prefix: Buffer.from('CLAUDE_CODE_MESSAGING_TOKEN='), form: /^[0-9a-f]{32}(?![0-9a-f])/ };
 const LONGEST_HASH = 92;

@@ -18,7 +18,7 @@ export interface Target {
 export interface RequestHead {
   readonly method: string;
   readonly target: Target;
-  /** Path and query, beginning with "/". */
+  /** Path and query, beginning with "/", or the `*` of an OPTIONS. */
   readonly path: string;
   /** End-to-end fields only, in wire case and order, duplicates kept. `Host` and the framing fields are written anew. */
   readonly fields: readonly Field[];

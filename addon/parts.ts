@@ -77,7 +77,7 @@ export function parts({ id, nonce }: ScanName, head: RequestHead, unit: Unit, li
     count,
     method: read.method,
     // Scheme and port are in the journal: a network scanner's every name and port is the sink's.
-    url: `http://${host}${read.path}`,
+    url: `http://${host}${read.path === '*' ? '/*' : read.path}`, // no URI has the asterisk by itself
     fields: [...form.fields, named],
     trailers: [],
     body: form.body,

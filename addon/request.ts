@@ -4,19 +4,14 @@
  */
 import { METHODS } from 'node:http';
 import { type Host, parseHost } from '../contracts/host.ts';
+import { requestFraming } from './h1/framing.ts';
+import type { RequestLine } from './h1/head.ts';
 import { HEAD_FIELDS } from './limits.ts';
 import type { Field, Refusal, RequestHead, Target } from './message.ts';
 import { isPerHop } from './receipt.ts';
 
 /** A head as the parser delivers it. */
-export interface RawHead {
-  readonly method: string;
-  /** Request target as it stands on the request line. */
-  readonly url: string;
-  /** `1.0` or `1.1`. */
-  readonly version: string;
-  readonly fields: readonly Field[];
-}
+export type RawHead = RequestLine;
 
 /** The tunnel that a request came through. */
 export interface Tunnel {
@@ -33,13 +28,32 @@ export interface Reading {
 
 export const NOWHERE: Target = { scheme: 'http', host: { kind: 'name', text: '' }, port: 0 };
 
-export function readHead(raw: RawHead, tunnel: Tunnel | undefined): Reading {
-  const line = tunnel ? readTunnelled(raw.url, tunnel.target) : readProxied(raw.url);
+/** `switches`: the protocols, in lower case, that a request may switch to. */
+export function readHead(raw: RawHead, tunnel: Tunnel | undefined, switches: Switches = NO_SWITCHES): Reading {
+  const line = tunnel ? readTunnelled(raw, tunnel.target) : readProxied(raw);
   const target = tunnel?.target ?? ('kind' in line ? NOWHERE : line.target);
   const path = 'kind' in line ? '/' : line.path;
-  const head = { method: raw.method, target, path, fields: endToEnd(raw.fields) };
-  const refusal = ambiguity(raw) ?? ('kind' in line ? line : misdirection(raw, target, tunnel)) ?? unsupported(raw);
+  const upgrade = switchOf(raw, switches);
+  const head = {
+    method: raw.method,
+    target,
+    path,
+    fields: endToEnd(raw.fields),
+    ...(upgrade === undefined ? {} : { upgrade }),
+  };
+  const refusal =
+    ambiguity(raw) ?? ('kind' in line ? line : misdirection(raw, target, tunnel)) ?? unsupported(raw, upgrade);
   return { head, refusal };
+}
+
+/** Where a CONNECT wants to go. A body would be the tunnel's first bytes to one reader, and not to another. */
+export function readConnect(raw: RawHead): { host: Host; port: number } | Refusal {
+  const place = readAuthority(raw.url);
+  if ('kind' in place) return refused(403, `the CONNECT target ${place.why}`);
+  const framing = requestFraming(raw);
+  if (framing.kind === 'malformed') return refused(framing.status, framing.reason);
+  if (framing.kind !== 'none') return refused(400, 'a CONNECT has no body');
+  return ambiguity(raw) ?? place;
 }
 
 /** `host:port` of a CONNECT. The port is required (RFC 9110 section 9.3.6). */
@@ -50,6 +64,8 @@ export function readAuthority(text: string): { host: Host; port: number } | { ki
   const host = parseHost(found[1] ?? '');
   // Without what stands in brackets there: it quotes the text, and this may be a field's value.
   if (host.kind === 'invalid') return { kind: 'invalid', why: `names a host that ${host.why.replace(/ \(.*/s, '')}` };
+  // It would be judged as one address and dialled as another.
+  if (MAPPED.test(host.text)) return { kind: 'invalid', why: 'names a host that is an IPv4 address inside IPv6' };
   const port = Number(found[2]);
   if (port < 1 || port > 65535) return { kind: 'invalid', why: 'has a port outside 1–65535' };
   return { host, port };
@@ -68,7 +84,11 @@ export function isSameName(name: string, { text }: Host): boolean {
 
 /** Values of all fields of this (lower-case) name, in order. */
 export function valuesOf(fields: readonly Field[], name: string): string[] {
-  return fields.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value);
+  const values: string[] = [];
+  for (const [given, value] of fields) {
+    if (given.length === name.length && given.toLowerCase() === name) values.push(value); // most differ in length already
+  }
+  return values;
 }
 
 /** Lower-case names of the fields that `Connection` makes this hop's own (RFC 9110 section 7.6.1). */
@@ -78,18 +98,19 @@ export function namedByConnection(fields: readonly Field[]): ReadonlySet<string>
 }
 
 type Line = { readonly target: Target; readonly path: string };
+type Switches = { has(protocol: string): boolean };
 
 /** Outside a tunnel only the absolute form of plain HTTP is served. */
-function readProxied(url: string): Line | Refusal {
+function readProxied({ method, url }: RawHead): Line | Refusal {
   if (url.startsWith('/') || url === '*') return refused(400, 'this is a proxy; it has no pages of its own');
   if (/^https:/i.test(url)) return refused(400, 'https needs a CONNECT tunnel');
-  return readAbsolute(url);
+  return readAbsolute(method, url);
 }
 
-function readTunnelled(url: string, target: Target): Line | Refusal {
-  if (url === '*') return refused(400, 'the request target * is not supported');
+function readTunnelled({ method, url }: RawHead, target: Target): Line | Refusal {
+  if (url === '*' && method === 'OPTIONS') return { target, path: '*' };
   if (url.startsWith('/')) return readPath(url, target);
-  const line = readAbsolute(url);
+  const line = readAbsolute(method, url);
   if ('kind' in line) return line;
   const { scheme, host, port } = line.target;
   if (scheme !== target.scheme || host.text !== target.host.text || port !== target.port)
@@ -97,39 +118,36 @@ function readTunnelled(url: string, target: Target): Line | Refusal {
   return { target, path: line.path };
 }
 
-function readAbsolute(url: string): Line | Refusal {
+function readAbsolute(method: string, url: string): Line | Refusal {
   const found = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(url);
   if (!found) return refused(400, 'the request target is neither a path nor an absolute http URL');
   const [, letters = '', authority = '', rest = ''] = found;
   const scheme = letters.toLowerCase() === 'https' ? 'https' : 'http';
   const place = readAuthority(/:\d*$/.test(authority) ? authority : `${authority}:${defaultPort(scheme)}`);
   if ('kind' in place) return refused(400, `the request target ${place.why}`);
-  return readPath(rest.startsWith('/') ? rest : `/${rest}`, { scheme, ...place });
+  const target = { scheme, ...place } as const;
+  if (rest === '' && method === 'OPTIONS') return { target, path: '*' }; // RFC 9112 section 3.2.4
+  return readPath(rest.startsWith('/') ? rest : `/${rest}`, target);
 }
 
 function readPath(path: string, target: Target): Line | Refusal {
   if (path.includes('#')) return refused(400, 'the request target has a fragment');
-  if (/[^\x21-\x7e\x80-\xff]/.test(path)) return refused(400, 'the request target has a space or control character');
+  if (/[^\x21-\x7e]/.test(path)) return refused(400, 'the request target has a character that is not visible ASCII');
   return { target, path };
 }
 
 /** What two parsers could frame or read differently. */
-function ambiguity({ version, fields }: RawHead): Refusal | undefined {
+function ambiguity(raw: RawHead): Refusal | undefined {
+  const { version, fields } = raw;
   if (version !== '1.0' && version !== '1.1') return refused(400, 'the HTTP version is neither 1.0 nor 1.1');
   if (fields.length > HEAD_FIELDS) return refused(431, `there are more than ${HEAD_FIELDS} header fields`);
   const broken = fields.find(([name, value]) => !TOKEN.test(name) || /[^\t\x20-\x7e\x80-\xff]/.test(value));
   if (broken) return refused(400, 'a header field has a character that is not allowed there');
-  for (const name of ['host', 'content-length', 'transfer-encoding', 'content-type', 'content-encoding', 'expect']) {
+  for (const name of ['host', 'content-type', 'content-encoding', 'expect']) {
     if (valuesOf(fields, name).length > 1) return refused(400, `the field ${name} is repeated`);
   }
-  const [coding] = valuesOf(fields, 'transfer-encoding');
-  const [length] = valuesOf(fields, 'content-length');
-  if (coding !== undefined && length !== undefined)
-    return refused(400, 'both transfer-encoding and content-length are given');
-  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || version === '1.0'))
-    return refused(400, 'the transfer-encoding is not exactly "chunked"');
-  if (length !== undefined && !/^\d{1,15}$/.test(length)) return refused(400, 'the content-length is not a number');
-  return undefined;
+  const framing = requestFraming(raw);
+  return framing.kind === 'malformed' ? refused(framing.status, framing.reason) : undefined;
 }
 
 /** CONNECT target, server name and Host must be the same host; otherwise what was judged is not what is asked for. */
@@ -145,15 +163,27 @@ function misdirection({ version, fields }: RawHead, target: Target, tunnel: Tunn
   return undefined;
 }
 
+/** The protocol that a request switches to, if it asks for exactly one that is carried, and has no body (RFC 9110 section 7.8). */
+function switchOf(raw: RawHead, switches: Switches): string | undefined {
+  const [wanted, ...more] = valuesOf(raw.fields, 'upgrade');
+  const protocol = wanted?.toLowerCase();
+  if (protocol === undefined || more.length > 0 || !switches.has(protocol)) return undefined;
+  const asked = raw.method === 'GET' && raw.version === '1.1' && namedByConnection(raw.fields).has('upgrade');
+  return asked && requestFraming(raw).kind === 'none' ? protocol : undefined;
+}
+
 /** What the sidecar does not carry. */
-function unsupported({ method, fields }: RawHead): Refusal | undefined {
+function unsupported({ method, fields }: RawHead, upgrade: string | undefined): Refusal | undefined {
   if (method === 'TRACE') return refused(405, 'TRACE is not served: it would echo credentials');
   if (method === 'CONNECT') return refused(405, 'a tunnel inside a tunnel is not served');
   if (!METHODS.includes(method)) return refused(405, 'the method is not known');
   const upgrades = valuesOf(fields, 'upgrade').flatMap((value) => value.split(','));
   // A client that offers h2c goes on with HTTP/1.1 when nobody takes it up (RFC 9110 section 7.8); others wait for the switch.
-  if (upgrades.some((protocol) => protocol.trim().toLowerCase() !== 'h2c'))
-    return refused(426, 'a switch of protocol (WebSocket) is not carried; use plain requests');
+  if (upgrade === undefined && upgrades.some((protocol) => protocol.trim().toLowerCase() !== 'h2c'))
+    return refused(
+      426,
+      'a switch to this protocol is not carried, or the manifest refuses it (egress.websockets); use plain requests',
+    );
   const [expect] = valuesOf(fields, 'expect');
   if (expect !== undefined && expect.toLowerCase() !== '100-continue')
     return refused(417, 'an expectation other than 100-continue');
@@ -173,4 +203,7 @@ function refused(status: number, reason: string): Refusal {
   return { kind: 'refused', status, reason };
 }
 
+/** `::ffff:0:0/96` in its canonical form (RFC 4291 section 2.5.5.2). */
+const MAPPED = /^::ffff:[0-9a-f]{1,4}:[0-9a-f]{1,4}$/;
+const NO_SWITCHES: Switches = new Set();
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

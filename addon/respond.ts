@@ -32,15 +32,20 @@ export interface Asked {
 export function respond(outcome: Unforwarded, request: Asked): Answer {
   const status = statusOf(outcome);
   const { title, detail } = explain(outcome, request.target, request.sent ?? 0);
-  const { type, body: text } = shape({ kind: outcome.kind, title, status, detail, id: request.id }, request.caller);
+  const {
+    type,
+    body: text,
+    head,
+  } = shape({ kind: outcome.kind, title, status, detail, id: request.id }, request.caller);
   const body = Buffer.from(text);
+  const said = head?.status ?? status;
   return {
     head: {
-      status,
-      text: PHRASES[status] ?? 'Refused',
+      status: said,
+      text: PHRASES[said] ?? 'Refused',
       fields: [
         ['content-type', type],
-        ['content-length', String(body.length)],
+        ...(head?.fields ?? ([['content-length', String(body.length)]] as const)),
         ['cache-control', 'no-store'],
         ['x-bottle-outcome', outcome.kind],
         ['x-bottle-exchange', request.id],
@@ -107,6 +112,7 @@ function explain(outcome: Unforwarded, target: Target, sent: number): { title: s
 const HAD_LEFT = 'The request had been sent; it may have been acted upon.';
 
 const PHRASES: Record<number, string> = {
+  200: 'OK',
   400: 'Bad Request',
   403: 'Forbidden',
   405: 'Method Not Allowed',

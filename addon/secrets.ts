@@ -120,9 +120,13 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
     const here = covering(head.target);
     if (here.length === 0) return head;
     const set = Object.entries(Object.assign({}, ...here.map(({ headers }) => headers)) as Record<string, string>);
-    const replaced = new Set(['accept-encoding', ...set.map(([name]) => name.toLowerCase())]);
+    const replaced = new Set([
+      'accept-encoding',
+      'sec-websocket-extensions',
+      ...set.map(([name]) => name.toLowerCase()),
+    ]);
     let { path } = head;
-    // What cannot be read cannot be searched: a bound host is asked for plain answers.
+    // What cannot be read cannot be searched: a bound host is asked for plain answers, and no compression of messages is offered to it.
     let fields = [
       ...head.fields.filter(([name]) => !replaced.has(name.toLowerCase())),
       ...set,

@@ -2,8 +2,10 @@
  * The form in which a caller understands a refusal: what its client library reads an error from, and shows to whoever is in front of it.
  * Every form holds the sentence whole, the scanner's own line in it word for word.
  */
-import type { RequestHead } from './message.ts';
+import { isGrpc } from './h2fields.ts';
+import type { Field, RequestHead } from './message.ts';
 import { valuesOf } from './request.ts';
+import type { Unforwarded } from './respond.ts';
 
 /** What is to be said, whatever the form. */
 export interface Problem {
@@ -19,8 +21,10 @@ export interface Problem {
 export interface Shaped {
   /** Media type of the body. */
   readonly type: string;
-  /** Ends with a newline. */
+  /** Ends with a newline; empty where the head says it all. */
   readonly body: string;
+  /** Where the protocol has a status of its own, and HTTP's says nothing. */
+  readonly head?: { readonly status: number; readonly fields: readonly Field[] };
 }
 
 /** What is looked at of a request. */
@@ -37,8 +41,46 @@ interface Form {
   readonly write: (problem: Problem) => Shaped;
 }
 
+/**
+ * How a gRPC call ends that was judged in the middle of its messages: the fields of its trailers.
+ * https://grpc.io/docs/guides/status-codes
+ */
+export function grpcStatus(why: Unforwarded): Field[] {
+  switch (why.kind) {
+    case 'denied':
+      return grpcFields(403, why.rule);
+    case 'blocked':
+      return grpcFields(403, why.finding);
+    case 'refused':
+      return grpcFields(why.status, why.reason);
+    case 'failed':
+      return grpcFields(503, why.cause);
+  }
+}
+
+function grpcFields(status: number, message: string): Field[] {
+  const code = GRPC[status] ?? (status < 500 ? INVALID_ARGUMENT : UNAVAILABLE);
+  // Percent-encoded, as the protocol has it (PROTOCOL-HTTP2, "Status-Message").
+  const text = message.replaceAll(/[^\x20-\x24\x26-\x7e]/gu, (one) =>
+    [...Buffer.from(one)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
+  return [
+    ['grpc-status', String(code)],
+    ['grpc-message', text],
+  ];
+}
+
 /** The first that fits. */
 const FORMS: readonly Form[] = [
+  {
+    // Without a message the status stands in the head (PROTOCOL-HTTP2, "Trailers-Only").
+    is: ({ fields }) => isGrpc(fields),
+    write: ({ status, detail }) => ({
+      type: 'application/grpc',
+      body: '',
+      head: { status: 200, fields: grpcFields(status, detail) },
+    }),
+  },
   {
     // git shows the lines of a plain text behind "remote: ", and nothing of any other type.
     is: (caller) =>
@@ -114,6 +156,16 @@ function agentOf({ fields }: Caller): string {
 function has({ fields }: Caller, name: string): boolean {
   return valuesOf(fields, name).length > 0;
 }
+
+/** Codes of gRPC by HTTP's, where they are not the two below. */
+const GRPC: Readonly<Record<number, number>> = {
+  403: 7, // PERMISSION_DENIED
+  408: 4, // DEADLINE_EXCEEDED
+  413: 8, // RESOURCE_EXHAUSTED
+  504: 4,
+};
+const INVALID_ARGUMENT = 3;
+const UNAVAILABLE = 14;
 
 const ANTHROPIC: Readonly<Record<number, string>> = {
   403: 'permission_error',

@@ -3,11 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Outcome } from '../contracts/exchange.ts';
 import type { Renewal } from '../contracts/secret.ts';
+import { parseHost } from '../contracts/host.ts';
+import type { ProxyConfig } from '../contracts/upstream.ts';
 import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../contracts/sidecar.ts';
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBudget } from './budget.ts';
-import { makeClient } from './client/h1.ts';
+import type { Switch } from './client/h1.ts';
+import { takeSessions } from './client/h2.ts';
 import { openDoor } from './client/listen.ts';
+import { webSocketOver } from './client/websocket.ts';
 import { passUnopened } from './unopened.ts';
 import { serveNames } from './dns.ts';
 import { exchange, type Steps } from './exchange.ts';
@@ -15,15 +19,18 @@ import { openJournal } from './journal.ts';
 import { holdLifeline } from './lifeline.ts';
 import { BODY_BYTES, BUDGET_BYTES, NETWORK_SCAN_QUEUE } from './limits.ts';
 import { makeMasks } from './masks.ts';
-import type { Refusal, Target } from './message.ts';
+import type { Client, Refusal, Target } from './message.ts';
 import { decide, isTunnelPort, isUnopened } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { holdSecrets } from './secrets.ts';
 import { connectScanner, type ScannerOptions } from './scan.ts';
 import { openSink, type SinkOptions } from './sink.ts';
 import { addressCheck, refusalOf } from './upstream/address.ts';
-import { makeDial, makeResolve, type Resolve } from './upstream/dial.ts';
-import { makeUpstream } from './upstream/h1.ts';
+import { makeDial } from './upstream/dial.ts';
+import { WEBSOCKET } from './websocket/handshake.ts';
+import { makeUpstream } from './upstream/open.ts';
+import type { Proxy } from './upstream/proxy.ts';
+import { makeResolve, type Resolve } from './upstream/resolve.ts';
 
 export interface Sidecar {
   readonly authority: Authority;
@@ -76,6 +83,8 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     check,
     resolve: around.resolve ?? makeResolve(),
     extraRoots: config.upstream_ca,
+    certificates: config.client_certificates,
+    ...(config.upstream_proxy ? { proxy: proxyOf(config.upstream_proxy) } : {}),
     self: [
       { address: listen.address, ports: [listen.proxy_port, listen.dns_port] },
       ...(network
@@ -93,7 +102,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     underway.add(work);
     void work.finally(() => underway.delete(work));
   }
-  const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: () => door.cut() });
+  const lifeline = holdLifeline({ lostMs: around.lostMs ?? HEARTBEAT_LOST_MS, onLost: cut });
 
   const steps: Steps = {
     unavailable() {
@@ -132,22 +141,36 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   }
   const bodyBytes = around.bodyBytes ?? network?.body_bytes ?? BODY_BYTES;
 
+  const webSocket: Switch = (plain, bytes) => webSocketOver(plain, bytes, { budget, bodyBytes });
+  const switches = new Map(config.websockets === 'allow' ? [[WEBSOCKET, webSocket]] : []);
+
+  function run(client: Client): void {
+    keep(exchange(client, newId(), steps).catch(() => client.destroy()));
+  }
+  const sessions = takeSessions({ budget, bodyBytes, refuse: loop, serve: run });
+  function cut(): void {
+    sessions.cut(); // first: they say goodbye on the connections that the door closes
+    door.cut();
+  }
+
   const door = await openDoor({
     address: listen.address,
     port: listen.proxy_port,
     gate: listen.gate,
     ...(around.headMs === undefined ? {} : { headMs: around.headMs }),
     authority,
+    budget,
+    bodyBytes,
+    refuse: loop,
     refuseTunnel,
-    serve(request, response, how) {
-      const client = makeClient(request, response, { ...how, budget, refuse: loop, bodyBytes });
-      keep(exchange(client, newId(), steps).catch(() => client.destroy()));
-    },
+    switches,
+    serve: run,
     takeUnopened(socket, target) {
       if (!isUnopened(policy, target)) return false;
       keep(passUnopened(socket, target, newId(), { ...steps, dial }));
       return true;
     },
+    h2: (socket, tunnel) => sessions.accept(socket, tunnel),
     record(method, target, outcome: Outcome) {
       const id = newId();
       journal.close({ id, method, target }, { outcome, sent: 0, received: 0, durationMs: 0, admitted: false });
@@ -165,8 +188,10 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
     renew: (renewal) => secrets.renew(renewal.secrets),
     async close() {
       lifeline[Symbol.dispose]();
+      sessions.cut();
       door.close();
-      await Promise.allSettled([names.close(), scanner.close(), sink?.close(), upstream[Symbol.asyncDispose]()]);
+      upstream[Symbol.dispose]();
+      await Promise.allSettled([names.close(), scanner.close(), sink?.close()]);
       await Promise.race([Promise.all(underway), new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
       journal[Symbol.dispose]();
     },
@@ -175,6 +200,12 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
 
 /** Milliseconds in which requests that were cut off get their last line. */
 const CLOSING_MS = 1_000;
+
+function proxyOf({ host, port, credentials, direct }: ProxyConfig): Proxy {
+  const parsed = parseHost(host.includes(':') ? `[${host}]` : host);
+  if (parsed.kind === 'invalid') throw new Error(`the proxy's host ${parsed.why}`);
+  return { host: parsed, port, credentials: credentials ?? undefined, direct };
+}
 
 function sinkOptions({ address, sink }: PipelockScanner, key: Buffer): SinkOptions {
   return { address: sink.address, port: sink.port, dnsPort: sink.dns_port, scanner: address, key };

@@ -58,8 +58,11 @@ async function pass(
   admit();
   bytes.admitted = true;
   let upstream: Socket;
+  const gone = new AbortController();
+  socket.once('close', () => gone.abort());
   try {
-    upstream = await dial({ ...target, scheme: 'http' }); // the TLS is the agent's own
+    // The TLS is the agent's own.
+    ({ socket: upstream } = await dial({ ...target, scheme: 'http' }, { alpn: [], gone: gone.signal }));
   } catch (error) {
     return dialFailure(error);
   }

@@ -50,8 +50,10 @@ export const closedSchema = z.object({
   outcome: outcomeSchema,
   /** Bytes of the request that left for the upstream, head and body. 0 unless it was admitted. */
   sent_bytes: z.number().int(),
-  /** Bytes of the response's body that were relayed to the agent. */
+  /** Bytes of the response's body that were relayed to the agent; of a WebSocket, what came behind the answer's head. */
   received_bytes: z.number().int(),
+  /** Of a stream, as a WebSocket is one: the agent's messages that were sent, each scanned by itself. */
+  messages: z.number().int().optional(),
   duration_ms: z.number(),
 });
 

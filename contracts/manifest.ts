@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { parseCidr } from './cidr.ts';
 import { masksWishSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { formatRule, parseRule, type Rule, rulesOf } from './policy.ts';
+import { formatRule, parseRule, type Rule, rulesOf, webSocketsSchema } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
+import { clientCertificateSchema, upstreamProxySchema } from './upstream.ts';
 import { isReservedVariable } from './variables.ts';
 
 /** The session's name: part of every container's name. */
@@ -76,8 +77,13 @@ const manifest = z.strictObject({
     .strictObject({
       allow: z.array(rule).default([]),
       upstream_ca: z.array(z.string().min(1)).default([]),
+      /** A company's proxy, which everything goes through. */
+      upstream_proxy: upstreamProxySchema.optional(),
+      /** What is shown to hosts that ask for a certificate. */
+      client_certificates: z.array(clientCertificateSchema).default([]),
       /** Hosts whose TLS is relayed unopened, because they pin their certificate: nothing of it is scanned. */
       tls_bump_ignore: z.array(rule).default([]),
+      websockets: webSocketsSchema.default('allow'),
       networks: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a network name')).default([]),
       allow_private: z.array(cidr).default([]),
     })
@@ -126,6 +132,25 @@ export const manifestSchema = manifest.superRefine(({ agent, egress, scanner, se
         path: ['egress', 'tls_bump_ignore', index],
         message: `"${formatRule(host)}" is not in egress.allow: nothing could be sent there`,
       });
+  for (const [index, { host }] of egress.client_certificates.entries()) {
+    const path = ['egress', 'client_certificates', index, 'host'];
+    const [written] = rulesOf([host]);
+    // Without a port it is about all that may be reached.
+    const rule =
+      written && written.ports.length > 1 ? { ...written, ports: allow.flatMap(({ ports }) => ports) } : written;
+    if (rule && !isAllowed(rule, allow))
+      context.addIssue({
+        code: 'custom',
+        path,
+        message: `"${host}" is not in egress.allow: nothing could be sent there`,
+      });
+    if (rule && unopened.some((other) => overlaps(other, rule)))
+      context.addIssue({
+        code: 'custom',
+        path,
+        message: `"${host}" is in egress.tls_bump_ignore: the handshake there is the agent's own`,
+      });
+  }
   for (const [name, wish] of Object.entries(secrets)) {
     if (Object.hasOwn(agent.env, name))
       context.addIssue({

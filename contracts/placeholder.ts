@@ -17,7 +17,14 @@ const HEX = '0123456789abcdef';
 
 /** More particular prefixes first. */
 export const SHAPES: readonly Shape[] = [
-  { variables: ['ANTHROPIC_API_KEY'], prefix: 'sk-ant-api03-', length: 93, suffix: 'AA', alphabet: WORD },
+  // Claude Code asks about a key whose last 20 characters it has not seen, and shows them.
+  {
+    variables: ['ANTHROPIC_API_KEY'],
+    prefix: 'sk-ant-api03-',
+    length: 75,
+    suffix: 'Bottle0PlaceholderAA',
+    alphabet: WORD,
+  },
   {
     variables: ['CLAUDE_CODE_OAUTH_TOKEN', 'ANTHROPIC_AUTH_TOKEN'],
     prefix: 'sk-ant-oat01-',

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { maskSchema } from './mask.ts';
 import { PIPELOCK_VERSIONS } from './pipelock.ts';
-import { policySchema } from './policy.ts';
+import { policySchema, webSocketsSchema } from './policy.ts';
 import { boundSecretSchema } from './secret.ts';
 import {
   embeddedSchema,
@@ -11,6 +11,7 @@ import {
   scannerConfigSchema,
   sidecarConfigSchema,
 } from './sidecar.ts';
+import { clientCertificateConfigSchema, proxyConfigSchema } from './upstream.ts';
 
 /** A named reference to what only the launch can know; every name is listed under `late_bound`. */
 export const lateSchema = z.strictObject({ late: z.string() });
@@ -122,6 +123,8 @@ export const planSchema = z.strictObject({
     bump: sidecarConfigSchema.extend({
       key: lateSchema,
       secrets: z.array(boundSecretSchema.extend({ value: lateSchema, placeholder: lateSchema })),
+      upstream_proxy: proxyConfigSchema.extend({ credentials: lateSchema.nullable() }).nullable(),
+      client_certificates: z.array(clientCertificateConfigSchema.extend({ cert: lateSchema, key: lateSchema })),
       scanner: z.discriminatedUnion('kind', [
         embeddedSchema,
         pipelockSchema.extend({
@@ -140,8 +143,15 @@ export const planSchema = z.strictObject({
     policy: policySchema,
     /** Rules of `policy.unopened`, likewise. */
     unopened: z.array(z.string()),
+    websockets: webSocketsSchema,
     networks: z.array(z.string()),
     upstream_ca: z.array(z.string()),
+    /** A company's proxy: its place, where its credentials come from, and the hosts that are dialled without it. */
+    upstream_proxy: z
+      .strictObject({ url: z.string(), credentials: z.string().nullable(), no_proxy: z.array(z.string()) })
+      .nullable(),
+    /** Files of what is shown to hosts that ask for a certificate. */
+    client_certificates: z.array(z.strictObject({ host: z.string(), cert: z.string(), key: z.string() })),
     mitm: z.strictObject({ enabled: z.literal(true), ca_fingerprint: z.null() }),
   }),
   scanner: z.discriminatedUnion('kind', [

@@ -14,6 +14,9 @@ export const ruleSchema = z.object({
 });
 export type Rule = z.infer<typeof ruleSchema>;
 
+/** What becomes of a request for a WebSocket: `refuse` answers 426 at once, so that clients that can do without one go on. */
+export const webSocketsSchema = z.enum(['allow', 'refuse']);
+
 export const policySchema = z.object({
   rules: z.array(ruleSchema),
   /** CIDR blocks of private, loopback or link-local addresses that may be dialled all the same. */

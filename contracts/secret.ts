@@ -36,14 +36,13 @@ const FRAMING =
 
 const seconds = z.number().positive().max(604_800);
 
+/** A variable of the caller's environment. */
+export const variableSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not a variable name');
+
 /** Where a value comes from. Read at the launch, never before the manifest is confirmed. */
 const source = z
   .strictObject({
-    /** A variable of the caller's environment. */
-    env: z
-      .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not a variable name')
-      .optional(),
+    env: variableSchema.optional(),
     /** Relative to the manifest's folder, or beginning with `~/`. */
     file: z.string().min(1).optional(),
     /** Program and arguments, run on this machine without a shell. Prints the value, or JSON `{ value, expires_at }`. */
@@ -166,6 +165,12 @@ export function formatPlace(place: SecretPlace): string {
     case 'path':
       return `path ${place.prefix}{}${place.suffix}`;
   }
+}
+
+/** Where a value comes from, as a user would name it. Never the value. */
+export function formatSource({ env, file, command }: Partial<SecretWish['from']>): string {
+  if (env !== undefined) return `${env} of your environment`;
+  return file === undefined ? `what this prints on your machine: ${JSON.stringify(command)}` : `the file ${file}`;
 }
 
 /** True if every host and port of `wish` is covered by one of the rules that allow. */

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { ownCredentialSchema } from './credential.ts';
 import { maskSchema } from './mask.ts';
-import { policySchema } from './policy.ts';
+import { policySchema, webSocketsSchema } from './policy.ts';
 import { boundSecretSchema } from './secret.ts';
+import { clientCertificateConfigSchema, proxyConfigSchema } from './upstream.ts';
 
 /** Standard base64 of the session's 32-byte key for receipts. */
 const sessionKey = z.string();
@@ -39,8 +40,12 @@ export const sidecarConfigSchema = z.object({
   /** Names under which the sidecar itself can be reached; a request for one is a loop. */
   own_names: z.array(z.string()),
   policy: policySchema,
+  websockets: webSocketsSchema,
   /** PEM texts of further roots for upstream TLS. */
   upstream_ca: z.array(z.string()),
+  /** null: hosts are dialled directly. */
+  upstream_proxy: proxyConfigSchema.nullable(),
+  client_certificates: z.array(clientCertificateConfigSchema),
   scanner: z.discriminatedUnion('kind', [embeddedSchema, pipelockSchema]),
   /** Credentials that are put into requests; their values stand here and in later lines, and nowhere else. */
   secrets: z.array(boundSecretSchema),

@@ -56,6 +56,7 @@ function describeText(plan: LaunchPlan): string {
     ...[gate, ...(check ? [check] : []), scanner, bump, ...(route ? [route] : []), agent].flatMap(describeContainer),
     'egress',
     `  allow: ${plan.egress.allow.join(', ') || 'nothing'}; everything else is refused`,
+    `  WebSockets: ${plan.egress.websockets === 'refuse' ? 'refused (426)' : 'each message of the agent is scanned before it goes on'}`,
     `  private addresses that may be dialled: ${plan.egress.policy.allow_private.join(', ') || 'none'}`,
     ...(plan.egress.networks.length > 0
       ? [`  further networks of the sidecar: ${plan.egress.networks.join(', ')}`]
@@ -63,6 +64,7 @@ function describeText(plan: LaunchPlan): string {
     ...(plan.egress.upstream_ca.length > 0
       ? [`  further roots for upstream TLS: ${plan.egress.upstream_ca.join(', ')}`]
       : []),
+    ...describeUpstream(plan.egress),
     '  TLS is opened with a CA that is made at the launch and lives in memory only',
     ...(plan.egress.unopened.length > 0
       ? [`  NOT opened, so not scanned: ${plan.egress.unopened.join(', ')}; their bytes are counted`]
@@ -77,6 +79,20 @@ function describeText(plan: LaunchPlan): string {
   ]
     .map(visible)
     .join('\n')}\n`;
+}
+
+function describeUpstream({ upstream_proxy: proxy, client_certificates }: LaunchPlan['egress']): string[] {
+  return [
+    ...(proxy
+      ? [
+          `  everything goes through the proxy ${proxy.url}${proxy.credentials === null ? '' : `, with the credentials from ${proxy.credentials}`}`,
+          `    it resolves the names; dialled without it: ${proxy.no_proxy.join(', ') || 'nothing'}`,
+        ]
+      : []),
+    ...client_certificates.map(
+      ({ host, cert, key }) => `  client certificate for ${host}: the file ${cert}, with the key in ${key}`,
+    ),
+  ];
 }
 
 function describeSecret({ name, from, hosts, places, headers }: LaunchPlan['secrets'][number]): string[] {

@@ -19,6 +19,8 @@ export interface LaunchInput {
   readonly secrets: Readonly<Record<string, string>>;
   /** Values of `secret.*` and `placeholder.*`, and the ones that take their place later. */
   readonly credentials: Credentials;
+  /** Values of `upstream.*`: what the sidecar shows to the outside, secret. */
+  readonly upstream: Readonly<Record<string, string>>;
   /** 32 random bytes. */
   readonly key: Buffer;
   /** True if the caller has a terminal. */
@@ -76,6 +78,7 @@ async function build(plan: LaunchPlan, backend: Backend, input: LaunchInput, can
     for (const [name, value] of Object.entries(input.secrets)) values.set(`env.${name}`, value);
     for (const [name, { value, placeholder }] of Object.entries(input.credentials.values))
       values.set(`secret.${name}`, value).set(`placeholder.${name}`, placeholder);
+    for (const [name, value] of Object.entries(input.upstream)) values.set(`upstream.${name}`, value);
 
     // The engine gives a volume's name to one session only: whoever has this one has the name of the session, and goes on.
     const [claim, ...volumes] = plan.volumes;

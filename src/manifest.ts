@@ -7,6 +7,7 @@ import { LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { type Manifest, manifestSchema } from '../contracts/manifest.ts';
 import { type SecretWish, secretWishSchema } from '../contracts/secret.ts';
+import { clientCertificateSchema, upstreamProxySchema } from '../contracts/upstream.ts';
 import { ManifestError, type ManifestIssue } from './errors.ts';
 import { type MountSource, resolveMountSource } from './mounts.ts';
 
@@ -23,6 +24,8 @@ export interface LoadedManifest {
   readonly secrets: Readonly<Record<string, string>>;
   /** Where the values of `secrets` come from; none has been read. */
   readonly credentials: Readonly<Record<string, CredentialSource>>;
+  /** Where `egress.upstream_proxy` and `egress.client_certificates` have theirs: `proxy`, `cert.0`, `key.0`. None has been read. */
+  readonly upstream: Readonly<Record<string, CredentialSource>>;
   /** SHA-256 over the manifest, the files that it names and the real paths of its mounts: what a user confirms. */
   readonly contentHash: string;
 }
@@ -93,6 +96,14 @@ export function loadManifest(
     else credentials[name] = found;
   }
 
+  const upstream: Record<string, CredentialSource> = {};
+  for (const { name, path, from } of upstreamSources(value)) {
+    const found = findSource(from, folder, given, context.env);
+    if ('why' in found)
+      issues.push({ path: path ?? `egress.upstream_proxy.credentials.${found.key}`, message: found.why });
+    else upstream[name] = found;
+  }
+
   if (issues.length > 0 || !parsed.success) {
     throw new ManifestError(source.kind === 'file' ? source.path : 'the built-in default', issues);
   }
@@ -109,6 +120,7 @@ export function loadManifest(
     upstreamCa,
     secrets,
     credentials,
+    upstream,
     // Not what stands in a secret's file: it is meant to change.
     contentHash: sha256(
       JSON.stringify([
@@ -116,6 +128,7 @@ export function loadManifest(
         resolved.map(({ real }) => real),
         upstreamCa.map(({ path, pem }) => [path, pem]),
         ...(Object.keys(credentials).length > 0 ? [credentials] : []),
+        ...(Object.keys(upstream).length > 0 ? [upstream] : []),
       ]),
     ),
   };
@@ -220,9 +233,27 @@ function readSecrets(value: unknown, env: ManifestContext['env'], issues: Manife
   return secrets;
 }
 
+/** What the way out needs of the user's files and environment, as far as it is written as it should be. */
+function upstreamSources(value: unknown): { name: string; path?: string; from: Partial<SecretWish['from']> }[] {
+  const proxy = upstreamProxySchema.safeParse(field(field(value, 'egress'), 'upstream_proxy'));
+  const { credentials } = proxy.success ? proxy.data : {};
+  return [
+    ...(credentials ? [{ name: 'proxy', from: credentials }] : []),
+    ...wishes(value, 'egress', 'client_certificates').flatMap((wish, index) => {
+      const given = clientCertificateSchema.safeParse(wish);
+      if (!given.success) return [];
+      const path = `egress.client_certificates[${index}]`;
+      return [
+        { name: `cert.${index}`, path: `${path}.cert`, from: { file: given.data.cert } },
+        { name: `key.${index}`, path: `${path}.key`, from: { file: given.data.key } },
+      ];
+    }),
+  ];
+}
+
 /** Looks a secret's source up without reading it. What the agent is given is no place for it: the agent would hold it, or could exchange it. */
 function findSource(
-  { env, file, command, timeout, expires }: SecretWish['from'],
+  { env, file, command, timeout = 30, expires }: Partial<SecretWish['from']>,
   folder: string,
   given: readonly string[],
   environment: ManifestContext['env'],

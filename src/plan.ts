@@ -5,9 +5,10 @@ import { PIPELOCK_BODY_BYTES, PIPELOCK_IMAGE, PIPELOCK_VERSIONS, versionOfImage 
 import { looksLikeCredential } from '../contracts/placeholder.ts';
 import { type ContainerSpec, type LaunchPlan, late, type MountSpec, type Role } from '../contracts/plan.ts';
 import { formatRule, type Policy, parseRule } from '../contracts/policy.ts';
-import { formatPlace, hostsOf, placesOf } from '../contracts/secret.ts';
+import { formatPlace, formatSource, hostsOf, placesOf } from '../contracts/secret.ts';
 import { BUNDLE_FILE, CERTIFICATE_FILE, clientVariables } from '../contracts/variables.ts';
 import { OWN_CREDENTIALS } from './builtin.ts';
+import { lateUpstream, planUpstream, printUpstream } from './egress.ts';
 import type { LoadedManifest } from './manifest.ts';
 import { PIPELOCK_FILE, PIPELOCK_FOLDER, PIPELOCK_PORT, pipelockConfig } from './pipelock.ts';
 
@@ -136,7 +137,9 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
         },
         own_names: [gate.name, bump.name, scan.scanner.name, agent.name],
         policy,
+        websockets: manifest.egress.websockets,
         upstream_ca: loaded.upstreamCa.map(({ pem }) => pem),
+        ...planUpstream(manifest.egress),
         scanner: scan.reached,
         secrets: boundSecrets(loaded),
         journal: `${JOURNAL_FOLDER}/journal.ndjson`,
@@ -147,8 +150,10 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       allow: policy.rules.map(formatRule),
       policy,
       unopened: policy.unopened.map(formatRule),
+      websockets: manifest.egress.websockets,
       networks: manifest.egress.networks,
       upstream_ca: loaded.upstreamCa.map(({ path }) => path),
+      ...printUpstream(manifest.egress),
       mitm: { enabled: true, ca_fingerprint: null },
     },
     scanner: scan.plan,
@@ -159,6 +164,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     late_bound: {
       ...lateBound(agent, user, manifest.egress.networks.length > 0),
       ...lateSecrets(loaded),
+      ...lateUpstream(manifest.egress),
       ...scan.late_bound,
     },
     notes: notes(loaded),
@@ -347,11 +353,6 @@ function secretsPrinted({ manifest }: LoadedManifest): LaunchPlan['secrets'] {
     places: placesOf(wish).map(formatPlace),
     headers: wish.headers,
   }));
-}
-
-function formatSource({ env, file, command }: LoadedManifest['manifest']['secrets'][string]['from']): string {
-  if (env !== undefined) return `${env} of your environment`;
-  return file === undefined ? `what this prints on your machine: ${JSON.stringify(command)}` : `the file ${file}`;
 }
 
 function lateSecrets({ manifest }: LoadedManifest): Record<string, string> {

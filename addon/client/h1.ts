@@ -1,156 +1,268 @@
-/** HTTP/1.1 towards the agent: a request and its response of node:http as a `Client`. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { TLSSocket } from 'node:tls';
-import { type Arriving, emptyUnit, receiveBody } from '../body.ts';
+/**
+ * HTTP/1.1 towards the agent: one connection, one request at a time, each a `Client`. What is pipelined behind a request waits, not
+ * even read, until its answer is complete. Nothing is closed without an answer but what was never used.
+ */
+import type { Socket } from 'node:net';
+import { receiveBody } from '../body.ts';
 import type { Budget } from '../budget.ts';
-import { BODY_BYTES } from '../limits.ts';
-import type { Client, Field, Received, Refusal, ResponseHead, Target } from '../message.ts';
+import { persists, requestFraming } from '../h1/framing.ts';
+import { type RequestLine, requestReader } from '../h1/head.ts';
+import { CLIENT_IDLE_MS, LINGER_MS, PIPELINED_BYTES } from '../limits.ts';
+import type { Client, Received, Refusal, Target } from '../message.ts';
 import { readHead, type Tunnel, valuesOf } from '../request.ts';
+import { Answer } from './answer.ts';
+import type { Deadline } from './deadlines.ts';
+import { Incoming } from './incoming.ts';
+import { type RawBytes, rawBytes } from './raw.ts';
+
+/**
+ * Makes the client of a request that asks to switch protocols from the plain one, whose only unit is the empty first of a stream.
+ * `bytes` are what the agent sends behind its head; what is written after a 101 goes out as it is.
+ */
+export type Switch = (plain: Client, bytes: AsyncIterable<Buffer>) => Client;
 
 export interface H1Options {
   readonly tunnel: Tunnel | undefined;
+  readonly deadline: Deadline;
+  /** Milliseconds for a head, and for a whole request. */
+  readonly headMs: number;
+  readonly requestMs: number;
   readonly budget: Budget;
-  /** The agent waits for 100 before it sends the body. */
-  readonly waits: boolean;
-  /** Aborted, with a `Refusal` as its reason, when what comes on the connection can no longer be read. */
-  readonly malformed: AbortSignal;
   /** Bytes of one body. */
-  readonly bodyBytes?: number;
+  readonly bodyBytes: number;
   /** Why a request to this target is not accepted at all, if so. */
-  readonly refuse?: (target: Target) => Refusal | undefined;
+  readonly refuse: (target: Target) => Refusal | undefined;
+  /** By lower-case name of the protocol. */
+  readonly switches: ReadonlyMap<string, Switch>;
+  readonly serve: (client: Client) => void;
+  /** Takes the connection over; `rest` stands behind the head. */
+  readonly connect: (head: RequestLine, rest: Buffer) => void;
+  /** Records what is no request, and gives the bytes that answer it. */
+  readonly reject: (refusal: Refusal) => Buffer;
 }
 
-export function makeClient(request: IncomingMessage, response: ServerResponse, options: H1Options): Client {
-  const fields = pairs(request.rawHeaders);
-  const { method = '', url = '', httpVersion: version } = request;
-  const { head, refusal: ambiguity } = readHead({ method, url, version, fields }, options.tunnel);
-  const refusal = ambiguity ?? options.refuse?.(head.target);
-  const gone = new AbortController();
-  const bodyBytes = options.bodyBytes ?? BODY_BYTES;
-  const announced = Number(valuesOf(fields, 'content-length')[0] ?? 0);
-  const framed = announced > 0 || valuesOf(fields, 'transfer-encoding').length > 0;
-  let unread = framed;
+/** `first`: bytes that have been read already. */
+export function serveH1(socket: Socket, options: H1Options, first: Buffer): void {
+  new Connection(socket, options).begin(first);
+}
 
-  request.on('error', () => undefined); // the response's close tells that the agent left
-  response.on('error', () => undefined);
-  response.once('close', () => {
-    if (!response.writableFinished) gone.abort();
-  });
-  response.on('drain', () => client.onDrain?.());
-  response.sendDate = false; // the upstream's own, or none
+/** A request whose answer is not complete. */
+interface Exchange {
+  readonly client: Client;
+  readonly answer: Answer;
+  /** Where its body ends can be told. */
+  readonly isFramed: boolean;
+  /** It asks to switch protocols: what comes behind its head. */
+  readonly raw: RawBytes | undefined;
+  readonly gone: AbortController;
+}
 
-  async function* units(): AsyncGenerator<Received> {
-    if (!framed) {
-      request.resume();
-      yield emptyUnit();
-      return;
-    }
-    const body = receiveBody({ budget: options.budget, bodyBytes, announced });
-    if ('kind' in body) {
-      yield body;
-      return;
-    }
-    if (options.waits) response.writeContinue();
-    unread = false;
-    yield await readBody(request, body, options.malformed, gone.signal);
+class Connection {
+  readonly #socket: Socket;
+  readonly #options: H1Options;
+  readonly #reader = requestReader();
+  #exchange: Exchange | undefined;
+  /** Of the last request: not over until all of it has come, which may be after the answer. */
+  #incoming: Incoming | undefined;
+  /** What stands behind the request that is under way. */
+  #behind: Buffer[] = [];
+  #behindBytes = 0;
+  /** No request follows: what comes is dropped. */
+  #isClosing = false;
+
+  constructor(socket: Socket, options: H1Options) {
+    this.#socket = socket;
+    this.#options = options;
   }
 
-  const client: Client = {
-    head,
-    refusal,
-    units: { [Symbol.asyncIterator]: units },
-    gone: gone.signal,
-    onDrain: undefined,
-    inform(interim) {
-      if (version === '1.1') informAgent(response, interim);
-    },
-    start(final) {
-      // An agent that was never told to continue may or may not send its body: what follows could not be told apart.
-      const ending = (unread && options.waits) || options.malformed.aborted;
-      const closing: Field[] = ending ? [['connection', 'close']] : [];
-      const kept = final.fields.filter(([name]) => final.status !== 204 || name.toLowerCase() !== 'content-length');
-      response.writeHead(final.status, phrase(final.text), [...kept, ...closing].flat());
-      // Out at once if no body follows in this turn: an event stream's head must not wait for its first event.
-      setImmediate(() => {
-        if (!response.writableEnded && !response.destroyed) response.flushHeaders();
-      });
-    },
-    write: (chunk) => response.write(chunk),
-    finish(trailers) {
-      if (trailers.length > 0 && version === '1.1') response.addTrailers(trailers as [string, string][]);
-      response.end();
-    },
-    destroy() {
-      const { socket } = response;
-      if (!socket) return void response.destroy();
-      // What was written goes out first. Without a length only a reset tells HTTP/1.0 that this was not the end; inside TLS
-      // the missing close_notify does.
-      const reset = version === '1.0' && !(socket instanceof TLSSocket);
-      setImmediate(() => (reset ? socket.resetAndDestroy() : socket.destroy()));
-    },
+  begin(first: Buffer): void {
+    this.#socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('drain', this.#onDrain);
+    this.#options.deadline.set(this.#options.headMs, this.#onLate);
+    this.#socket.resume(); // from the next turn on
+    if (first.length > 0) this.#onData(first);
+  }
+
+  // --- one request -------------------------------------------------------------------------------------------------------
+
+  #readHead(piece: Buffer): void {
+    const { deadline, headMs, connect } = this.#options;
+    if (this.#reader.isUntouched) deadline.set(headMs, this.#onLate);
+    const read = this.#reader.push(piece);
+    if (read.kind === 'malformed') return this.#reject({ ...read, kind: 'refused' });
+    if (read.kind === 'more') return;
+    deadline.clear();
+    if (read.head.method !== 'CONNECT') return this.#serve(read.head, read.rest);
+    this.#leave();
+    connect(read.head, read.rest);
+  }
+
+  #serve(line: RequestLine, rest: Buffer): void {
+    const { tunnel, refuse, switches, serve } = this.#options;
+    const { head, refusal } = readHead(line, tunnel, switches);
+    const { method, version } = line;
+    const answer = new Answer(this.#socket, { method, version, persists: persists(line), upgrade: head.upgrade });
+    const upgrade = head.upgrade === undefined ? undefined : switches.get(head.upgrade);
+    const raw = upgrade ? rawBytes(this.#hold) : undefined;
+    const incoming = this.#receive(line, answer);
+    const gone = new AbortController();
+    const finished = () => this.#finish(exchange);
+
+    async function* units(): AsyncGenerator<Received> {
+      if (!incoming) return;
+      const received = await incoming.read();
+      yield raw && received.kind === 'unit' ? { ...received, last: false } : received;
+    }
+    const client: Client = {
+      head,
+      refusal: refusal ?? refuse(head.target),
+      units: { [Symbol.asyncIterator]: units },
+      gone: gone.signal,
+      onDrain: undefined,
+      inform(interim) {
+        if (interim.status > 101) answer.inform(interim); // 100 is ours to say, and 101 is no interim answer
+      },
+      start: (final) => answer.start(final),
+      write: (chunk) => answer.write(chunk),
+      finish(trailers) {
+        answer.finish(trailers);
+        finished();
+      },
+      destroy: () => void answer.destroy(),
+    };
+    const exchange: Exchange = { client, answer, isFramed: incoming !== undefined, raw, gone };
+    this.#exchange = exchange;
+    serve(upgrade && raw ? upgrade(client, raw) : client);
+    if (rest.length > 0) this.#onData(rest);
+  }
+
+  /** Undefined: where the body ends cannot be told, so that nothing follows. */
+  #receive(line: RequestLine, answer: Answer): Incoming | undefined {
+    const framing = requestFraming(line);
+    this.#incoming = undefined;
+    if (framing.kind === 'malformed') {
+      answer.persists = false;
+      return undefined;
+    }
+    const { budget, bodyBytes, deadline, requestMs } = this.#options;
+    if (framing.kind !== 'none') deadline.set(requestMs, this.#onLate);
+    // An agent that waits, and is never told to go on, may or may not send its body: what followed could not be told apart.
+    const waits = framing.kind !== 'none' && line.version === '1.1' && valuesOf(line.fields, 'expect').length > 0;
+    const goesOn = answer.persists;
+    if (waits) answer.persists = false;
+    this.#incoming = new Incoming({
+      framing,
+      receive: (announced) => receiveBody({ budget, bodyBytes, announced }),
+      hold: this.#hold,
+      onWanted() {
+        if (!waits) return;
+        answer.inform(CONTINUE);
+        answer.persists = goesOn;
+      },
+      onMalformed: () => {
+        answer.persists = false;
+        deadline.clear();
+        if (!this.#exchange) this.#end();
+      },
+      onEnd: (rest) => {
+        deadline.clear();
+        if (!this.#exchange) this.#next(rest);
+        else if (rest.length > 0) this.#keep(rest);
+      },
+    });
+    return this.#incoming;
+  }
+
+  /** Its answer is complete. */
+  #finish(exchange: Exchange): void {
+    if (this.#exchange !== exchange) return;
+    this.#exchange = undefined;
+    if (!exchange.answer.persists) this.#end();
+    else if (!this.#incoming || this.#incoming.isOver) this.#next(NOTHING);
+    else this.#incoming.drop();
+  }
+
+  #next(rest: Buffer): void {
+    this.#options.deadline.set(CLIENT_IDLE_MS, this.#onLate);
+    const bytes = this.#behindBytes === 0 ? rest : Buffer.concat([...this.#behind, rest]);
+    this.#behind = [];
+    this.#behindBytes = 0;
+    this.#hold(false);
+    if (bytes.length > 0) this.#onData(bytes);
+  }
+
+  // --- the connection ----------------------------------------------------------------------------------------------------
+
+  readonly #onData = (piece: Buffer): void => {
+    if (this.#isClosing) return;
+    if (this.#exchange?.raw) this.#exchange.raw.push(piece);
+    else if (this.#incoming && !this.#incoming.isOver) this.#incoming.push(piece);
+    else if (this.#exchange) this.#keep(piece);
+    else this.#readHead(piece);
   };
-  return client;
+
+  /** The agent sends nothing more. While an answer is under way that is a client that left: few mean anything else by it. */
+  readonly #onEnd = (): void => {
+    const exchange = this.#exchange;
+    if (this.#isClosing) return;
+    if (exchange?.answer.isSwitched) exchange.raw?.end();
+    else if (exchange) {
+      exchange.gone.abort();
+      this.#incoming?.fail(GONE);
+    } else if (this.#incoming?.isOver === false || this.#reader.isUntouched) this.#end();
+    else this.#reject({ kind: 'refused', status: 400, reason: 'the request was cut off' });
+  };
+
+  readonly #onClose = (): void => {
+    this.#options.deadline.clear();
+    this.#isClosing = true;
+    this.#exchange?.raw?.end();
+    this.#exchange?.gone.abort();
+    this.#incoming?.fail(GONE);
+  };
+
+  readonly #onDrain = (): void => this.#exchange?.client.onDrain?.();
+
+  readonly #onLate = (): void => {
+    const exchange = this.#exchange;
+    if (exchange) {
+      exchange.answer.persists = false;
+      this.#incoming?.fail(LATE);
+    } else if (this.#incoming?.isOver === false || this.#reader.isUntouched) this.#socket.destroy();
+    else this.#reject(LATE);
+  };
+
+  readonly #hold = (held: boolean): void => {
+    if (held) this.#socket.pause();
+    else this.#socket.resume();
+  };
+
+  #keep(piece: Buffer): void {
+    this.#behind.push(piece);
+    this.#behindBytes += piece.length;
+    if (this.#behindBytes >= PIPELINED_BYTES) this.#hold(true);
+  }
+
+  #reject(refusal: Refusal): void {
+    this.#socket.write(this.#options.reject(refusal));
+    this.#end();
+  }
+
+  /** What was written goes out; what still comes is read by nobody, but read: a reset would take the answer with it. */
+  #end(): void {
+    this.#isClosing = true;
+    this.#socket.end();
+    this.#hold(false);
+    this.#options.deadline.set(LINGER_MS, () => this.#socket.destroy());
+  }
+
+  #leave(): void {
+    const socket = this.#socket;
+    socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('drain', this.#onDrain);
+    socket.pause();
+  }
 }
 
-/** Name and value of each field, as node:http lists them. */
-export function pairs(raw: readonly string[]): Field[] {
-  const fields: Field[] = [];
-  for (let index = 0; index + 1 < raw.length; index += 2) fields.push([raw[index] ?? '', raw[index + 1] ?? '']);
-  return fields;
-}
-
-/** The whole body, or why there is none. What is not kept is still read off the wire, so that the answer arrives. */
-function readBody(
-  request: IncomingMessage,
-  body: Arriving,
-  malformed: AbortSignal,
-  gone: AbortSignal,
-): Promise<Received> {
-  return new Promise((resolve) => {
-    function settle(received: Received | Promise<Received>): void {
-      request.off('data', onData);
-      request.off('end', onEnd);
-      gone.removeEventListener('abort', onGone);
-      malformed.removeEventListener('abort', onMalformed);
-      resolve(received);
-    }
-    function giveUp(received: Received): void {
-      body.release();
-      request.resume();
-      settle(received);
-    }
-    function onData(piece: Buffer): void {
-      const refusal = body.add(piece);
-      if (refusal) giveUp(refusal);
-    }
-    function onEnd(): void {
-      if (request.rawTrailers.length > 0)
-        giveUp({ kind: 'refused', status: 400, reason: 'request trailers are not carried' });
-      else settle(body.end([]));
-    }
-    function onGone(): void {
-      giveUp({ kind: 'gone' });
-    }
-    function onMalformed(): void {
-      giveUp(malformed.reason as Refusal); // the only reason that the door gives
-    }
-    request.on('data', onData);
-    request.on('end', onEnd);
-    malformed.addEventListener('abort', onMalformed, { once: true });
-    if (malformed.aborted && !request.complete) onMalformed();
-    gone.addEventListener('abort', onGone, { once: true });
-    if (gone.aborted) onGone();
-  });
-}
-
-/** node:http writes 102 and 103 only; others say nothing that an agent would miss. */
-function informAgent(response: ServerResponse, { status, fields }: ResponseHead): void {
-  if (status === 102) return response.writeProcessing();
-  const link = valuesOf(fields, 'link');
-  if (status === 103 && link.length > 0) response.writeEarlyHints({ link });
-}
-
-/** A reason phrase that node:http takes. */
-function phrase(text: string): string {
-  return text.replace(/[^\t\x20-\x7e]/g, '?');
-}
+const NOTHING = Buffer.alloc(0);
+const GONE = { kind: 'gone' } as const;
+const LATE: Refusal = { kind: 'refused', status: 408, reason: 'the request did not arrive in time' };
+const CONTINUE = { status: 100, text: 'Continue', fields: [] };

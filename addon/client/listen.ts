@@ -3,15 +3,18 @@
  * else plain HTTP to the same target. Every request, tunnelled or not, ends in one `serve`. Raw sockets get their error handler
  * first, listeners are never async, and nothing is closed without an answer.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Outcome } from '../../contracts/exchange.ts';
 import type { Authority } from '../authority.ts';
+import type { RequestLine } from '../h1/head.ts';
 import * as limits from '../limits.ts';
-import { NOWHERE, readAuthority, type Tunnel } from '../request.ts';
-import type { Refusal, Target } from '../message.ts';
-import { respond, statusOf, type Unforwarded } from '../respond.ts';
+import type { Target } from '../message.ts';
+import { NOWHERE, readConnect, type Tunnel } from '../request.ts';
+import type { Unforwarded } from '../respond.ts';
+import { type Deadline, keepDeadlines } from './deadlines.ts';
+import { type H1Options, serveH1, type Switch } from './h1.ts';
+import { refusalBytes } from './refuse.ts';
 
 export interface Door {
   readonly port: number;
@@ -20,7 +23,7 @@ export interface Door {
   close(): void;
 }
 
-export interface DoorOptions {
+export interface DoorOptions extends Pick<H1Options, 'budget' | 'bodyBytes' | 'refuse' | 'serve'> {
   readonly address: string;
   readonly port: number;
   /** The only address that may connect. */
@@ -32,207 +35,137 @@ export interface DoorOptions {
   readonly refuseTunnel: (target: Target) => Unforwarded | undefined;
   /** Takes the socket of a tunnel in which TLS begins, if that is to be relayed unopened. */
   readonly takeUnopened: (socket: Socket, target: Target) => boolean;
-  readonly serve: (request: IncomingMessage, response: ServerResponse, how: Served) => void;
   /** Records what never became an exchange; returns its id. */
   readonly record: (method: string, target: Target, outcome: Outcome) => string;
-}
-
-export interface Served {
-  readonly tunnel: Tunnel | undefined;
-  /** Aborted, with a `Refusal` as its reason, when what comes on the connection can no longer be read. */
-  readonly malformed: AbortSignal;
-  /** The agent waits for 100 before it sends the body. */
-  readonly waits: boolean;
+  /** Protocols that a request may switch to, by lower-case name; none without it. */
+  readonly switches?: ReadonlyMap<string, Switch>;
+  /** Serves HTTP/2 on a connection that chose it; it is not offered without it. */
+  readonly h2?: (socket: TLSSocket, tunnel: Tunnel) => void;
 }
 
 /** Rejects if the address cannot be bound. */
 export function openDoor(options: DoorOptions): Promise<Door> {
-  const { authority, refuseTunnel, takeUnopened, serve, record } = options;
-  const connections = new Map<Socket, Connection>();
-  const server = createServer({
-    maxHeaderSize: limits.HEAD_BYTES,
-    requireHostHeader: false, // checked with the other fields, and answered as they are
-    headersTimeout: options.headMs ?? limits.HEAD_MS,
-    requestTimeout: options.headMs ?? limits.REQUEST_MS,
-    connectionsCheckingInterval: Math.min(limits.REQUEST_CHECK_MS, options.headMs ?? limits.HEAD_MS),
-    keepAliveTimeout: limits.CLIENT_IDLE_MS,
-    noDelay: true,
-  });
-  server.maxHeadersCount = 0; // counted by the reading of the head; Node would drop some silently
-  server.maxConnections = limits.CLIENT_CONNECTIONS;
-
-  function adopt(socket: Socket, tunnel: Tunnel | undefined): void {
-    connections.set(socket, { tunnel, open: new Set(), malformed: new AbortController() });
-    socket.once('close', () => connections.delete(socket));
-  }
-
-  /** One parser for both: a tunnel's inside is handed to the same server, with what is known about it. */
-  function enter(socket: Socket, tunnel: Tunnel): void {
-    adopt(socket, tunnel);
-    server.emit('connection', socket);
-  }
-
-  server.prependListener('connection', (socket: Socket) => {
-    if (connections.has(socket)) return; // a tunnel's inside
+  const { authority, refuseTunnel, takeUnopened, record, switches = new Map(), h2 } = options;
+  const headMs = options.headMs ?? limits.HEAD_MS;
+  const deadlines = keepDeadlines(Math.min(limits.REQUEST_CHECK_MS, headMs));
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy());
-    if (socket.remoteAddress === options.gate) adopt(socket, undefined);
+    if (socket.remoteAddress === options.gate) enter(socket, undefined, NOTHING);
     else socket.destroy();
   });
+  server.maxConnections = limits.CLIENT_CONNECTIONS;
 
-  function onRequest(request: IncomingMessage, response: ServerResponse, waits: boolean): void {
-    const connection = connections.get(request.socket);
-    if (!connection) return void request.socket.destroy();
-    const { tunnel, open, malformed } = connection;
-    open.add(request);
-    response.once('close', () => {
-      open.delete(request);
-      if (malformed.signal.aborted && open.size === 0) request.socket.destroySoon();
-    });
-    serve(request, response, { tunnel, waits, malformed: malformed.signal });
+  /** A connection, or a tunnel's inside: the same reader for both. */
+  function enter(socket: Socket, tunnel: Tunnel | undefined, first: Buffer): void {
+    const deadline = deadlines.make();
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    const refused = (method: string, target: Target, outcome: Unforwarded) =>
+      refusalBytes(outcome, { id: record(method, target, outcome), method, target });
+    const { budget, bodyBytes, refuse, serve } = options;
+    const h1: H1Options = {
+      tunnel,
+      deadline,
+      headMs,
+      requestMs: options.headMs ?? limits.REQUEST_MS,
+      budget,
+      bodyBytes,
+      refuse,
+      switches,
+      serve,
+      connect(head, rest) {
+        const opened = readTunnel(head, tunnel, refuseTunnel);
+        if (!opened.refusal) return open(socket, opened.target, deadline, rest);
+        socket.end(refused('CONNECT', opened.target, opened.refusal));
+        socket.on('data', () => undefined).resume(); // what still comes is not read by anybody
+        deadline.set(limits.LINGER_MS, () => socket.destroy());
+      },
+      reject: (refusal) => refused('-', tunnel?.target ?? NOWHERE, refusal),
+    };
+    serveH1(socket, h1, first);
   }
-  server.on('request', (request, response) => onRequest(request, response, false));
-  server.on('checkContinue', (request, response) => onRequest(request, response, true));
-  server.on('checkExpectation', (request, response) => onRequest(request, response, false));
 
-  server.on('connect', (request: IncomingMessage, stream, head: Buffer) => {
-    const socket = stream as Socket; // http.Server hands over the socket that it was given
-    socket.on('error', () => socket.destroy());
-    const connection = connections.get(socket);
-    const opened = connection ? readConnect(request, connection.tunnel, refuseTunnel) : undefined;
-    if (!opened) return void socket.destroy();
-    if (opened.refusal) return refuse(socket, 'CONNECT', opened.target, opened.refusal);
+  function open(socket: Socket, target: Target, deadline: Deadline, rest: Buffer): void {
     socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-    if (head.length > 0) socket.unshift(head);
-    awaitFirstByte(socket, (first) => {
-      if (first === HANDSHAKE) {
-        if (!takeUnopened(socket, opened.target)) openTls(socket, opened.target);
-      } else enter(socket, { target: { ...opened.target, scheme: 'http' }, sni: undefined });
+    awaitFirst(socket, deadline, rest, (first) => {
+      if (first[0] !== HANDSHAKE)
+        return enter(socket, { target: { ...target, scheme: 'http' }, sni: undefined }, first);
+      socket.unshift(first);
+      if (!takeUnopened(socket, target)) openTls(socket, target, deadline);
     });
-  });
+  }
 
-  function openTls(socket: Socket, target: Target): void {
+  function openTls(socket: Socket, target: Target, deadline: Deadline): void {
     const tls = new TLSSocket(socket, {
-      isServer: true,
+      isServer: true, // half-open like the socket under it
       secureContext: authority.contextFor(target.host),
-      ALPNProtocols: HTTP1,
+      ALPNProtocols: h2 ? H2_OR_HTTP1 : HTTP1,
     });
     tls.on('error', () => tls.destroy());
-    const timer = setTimeout(() => socket.destroy(), limits.HANDSHAKE_MS);
     tls.once('close', () => {
-      clearTimeout(timer);
+      deadline.clear();
       socket.destroy();
     });
+    deadline.set(limits.HANDSHAKE_MS, () => socket.destroy());
     tls.once('secure', () => {
-      clearTimeout(timer);
-      enter(tls, { target, sni: tls.servername || undefined });
+      deadline.clear();
+      const tunnel: Tunnel = { target, sni: tls.servername || undefined };
+      if (h2 && tls.alpnProtocol === 'h2') h2(tls, tunnel);
+      else enter(tls, tunnel, NOTHING);
     });
-  }
-
-  server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
-    const socket = stream as Socket;
-    const connection = connections.get(socket);
-    if (!connection || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-    // Opened ahead and never used: an answer to no request would be taken for the next one's.
-    if (socket.bytesRead === 0) return void socket.destroy();
-    const refusal = unreadable(error.code);
-    // Answers that are under way come first: a second head would be taken for a body. A request that is not whole yet tells it.
-    if (connection.open.size > 0) connection.malformed.abort(refusal);
-    else refuse(socket, '-', connection.tunnel?.target ?? NOWHERE, refusal);
-  });
-
-  /** An answer outside node:http: to a CONNECT, or to bytes that are no request. */
-  function refuse(socket: Socket, method: string, target: Target, outcome: Unforwarded): void {
-    const id = record(method, target, outcome);
-    const { head, body } = respond(outcome, { id, method, target });
-    // Clients print the body of a refused CONNECT, if anything, as it is.
-    const text = method === 'CONNECT' ? Buffer.from(`${outcomeText(body)}\n`) : body;
-    const fields = head.fields.map(([name, value]) => {
-      if (name === 'content-length') return `${name}: ${text.length}`;
-      return name === 'content-type' && method === 'CONNECT'
-        ? `${name}: text/plain; charset=utf-8`
-        : `${name}: ${value}`;
-    });
-    socket.end(
-      Buffer.concat([
-        Buffer.from(
-          `HTTP/1.1 ${statusOf(outcome)} ${head.text}\r\n${fields.join('\r\n')}\r\nconnection: close\r\n\r\n`,
-        ),
-        text,
-      ]),
-    );
-    socket.resume(); // what still comes is not read by anybody
-    socket.setTimeout(LINGER_MS, () => socket.destroy());
   }
 
   return listening(server, options).then((port) => ({
     port,
     cut() {
-      for (const socket of connections.keys()) socket.destroy();
+      for (const socket of sockets) socket.destroy();
     },
     close() {
       server.close();
-      for (const socket of connections.keys()) socket.destroy();
+      deadlines.close();
+      for (const socket of sockets) socket.destroy();
     },
   }));
 }
 
-interface Connection {
-  readonly tunnel: Tunnel | undefined;
-  /** Requests whose answers are not complete. */
-  readonly open: Set<IncomingMessage>;
-  readonly malformed: AbortController;
-}
-
+const NOTHING = Buffer.alloc(0);
 /** First byte of a TLS record that begins a handshake. */
 const HANDSHAKE = 0x16;
-/** Milliseconds that a refused connection may take to read its answer. */
-const LINGER_MS = 5_000;
-/** ALPN protocol list on the wire (RFC 7301). */
-const HTTP1 = Buffer.from('\x08http/1.1');
+/** ALPN protocol lists on the wire (RFC 7301). curl offers `http/1.0` alone when it is told to speak that. */
+const HTTP1 = Buffer.from('\x08http/1.1\x08http/1.0');
+const H2_OR_HTTP1 = Buffer.from('\x02h2\x08http/1.1\x08http/1.0');
 
-function readConnect(
-  { url = '' }: IncomingMessage,
+function readTunnel(
+  head: RequestLine,
   tunnel: Tunnel | undefined,
   refuseTunnel: DoorOptions['refuseTunnel'],
 ): { target: Target; refusal: Unforwarded | undefined } {
-  const refusal = (reason: string): Unforwarded => ({ kind: 'refused', status: 403, reason });
-  if (tunnel) return { target: tunnel.target, refusal: refusal('a tunnel inside a tunnel is not served') };
-  const place = readAuthority(url);
-  if ('kind' in place) return { target: NOWHERE, refusal: refusal(`the CONNECT target ${place.why}`) };
+  if (tunnel)
+    return {
+      target: tunnel.target,
+      refusal: { kind: 'refused', status: 403, reason: 'a tunnel inside a tunnel is not served' },
+    };
+  const place = readConnect(head);
+  if ('kind' in place) return { target: NOWHERE, refusal: place };
   const target: Target = { scheme: 'https', ...place };
   return { target, refusal: refuseTunnel(target) };
 }
 
-/** Looks without taking. A tunnel that is closed before it is used is nothing to report: browsers and agents open some ahead. */
-function awaitFirstByte(socket: Socket, then: (first: number) => void): void {
+/** A tunnel that is closed before it is used is nothing to report: browsers and agents open some ahead. */
+function awaitFirst(socket: Socket, deadline: Deadline, rest: Buffer, then: (first: Buffer) => void): void {
+  if (rest.length > 0) return then(rest);
   const close = () => socket.destroy();
-  const look = () => {
-    const chunk = socket.read() as Buffer | null;
-    if (chunk === null) return;
-    socket.off('readable', look);
+  socket.once('end', close);
+  socket.once('close', () => deadline.clear());
+  socket.once('data', (first: Buffer) => {
     socket.off('end', close);
-    socket.setTimeout(0);
-    socket.off('timeout', close);
-    socket.unshift(chunk);
-    then(chunk[0] ?? 0);
-  };
-  socket.on('readable', look);
-  socket.on('end', close);
-  socket.setTimeout(limits.FIRST_BYTE_MS);
-  socket.on('timeout', close);
-}
-
-function unreadable(code: string | undefined): Refusal {
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return { kind: 'refused', status: 431, reason: `the head is larger than ${limits.HEAD_BYTES} bytes` };
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    return { kind: 'refused', status: 408, reason: 'the request did not arrive in time' };
-  return { kind: 'refused', status: 400, reason: `this is not HTTP/1.1 (${code ?? 'unknown'})` };
-}
-
-function outcomeText(problem: Buffer): string {
-  const { detail } = JSON.parse(problem.toString()) as { detail: string }; // our own, just written
-  return detail;
+    socket.pause();
+    deadline.clear();
+    then(first);
+  });
+  deadline.set(limits.FIRST_BYTE_MS, close);
+  socket.resume();
 }
 
 function listening(server: Server, { address, port }: DoorOptions): Promise<number> {

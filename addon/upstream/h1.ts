@@ -1,246 +1,259 @@
-/** HTTP/1.1 towards the world, over pools of kept-alive connections per target. */
-import type { Dispatcher, Pool } from 'undici';
-import UndiciPool from 'undici/lib/dispatcher/pool.js';
-import { hostInUrl } from '../../contracts/host.ts';
-import {
-  HEAD_BYTES,
-  UPSTREAM_CONNECTIONS,
-  UPSTREAM_HEAD_MS,
-  UPSTREAM_IDLE_MS,
-  UPSTREAM_POOLS,
-  UPSTREAM_SILENCE_MS,
-} from '../limits.ts';
-import type { Client, Field, Leg, Relayed, RequestHead, ResponseHead, Target, Unit, Upstream } from '../message.ts';
-import { defaultPort, namedByConnection, valuesOf } from '../request.ts';
+/** HTTP/1.1 towards the world: one request over a connection that is its own while it lasts, and its answer. */
 import { TIMED_OUT } from '../respond.ts';
-import { fieldsOf } from '../call.ts';
-import { codeOf } from '../code.ts';
-import { type Dial, DialError } from './dial.ts';
+import type { Client, Leg, Relayed, RequestHead, Unit } from '../message.ts';
+import { UPSTREAM_HEAD_MS, UPSTREAM_IDLE_MS, UPSTREAM_SILENCE_MS, UPSTREAM_WRITE_BYTES } from '../limits.ts';
+import { type AnswerPart, AnswerReader } from './answer.ts';
+import type { Connection, User } from './connection.ts';
+import { DialError } from './failure.ts';
+import { tlsProblem } from './tls.ts';
+import { type Coding, codingOf, writeHead, writeUnit } from './written.ts';
 
-export interface PooledUpstream extends Upstream, AsyncDisposable {}
-
-/** Bounded by targets (least recently used goes) and by connections of one target. */
-export function makeUpstream(dial: Dial): PooledUpstream {
-  const pools = new Map<string, Pool>();
-  return {
-    async open({ target }, gone) {
-      const key = `${target.scheme}://${hostInUrl(target.host)}:${target.port}`;
-      const pool = pools.get(key) ?? makePool(target, dial);
-      pools.delete(key);
-      pools.set(key, pool);
-      for (const [oldest, idle] of pools) {
-        if (pools.size <= UPSTREAM_POOLS) break;
-        pools.delete(oldest);
-        idle.close().catch(() => undefined); // ends what is under way, then goes
-      }
-      return new H1Leg(pool, target, gone);
-    },
-    async [Symbol.asyncDispose]() {
-      await Promise.allSettled([...pools.values()].map((pool) => pool.destroy()));
-      pools.clear();
-    },
-  };
+export interface H1Options {
+  readonly gone: AbortSignal;
+  /** Another connection to the same place, newly made. Rejects with a `DialError`. */
+  readonly again: () => Promise<Connection>;
+  /** For the next request, if it comes within so many milliseconds. */
+  readonly give: (connection: Connection, ms: number) => void;
+  /** Milliseconds until the answer's head, and of silence inside it. */
+  readonly headMs?: number;
+  readonly silenceMs?: number;
+  readonly idleMs?: number;
 }
 
-function makePool(target: Target, dial: Dial): Pool {
-  // "http:" whatever the scheme is: TLS is `dial`'s matter, and undici must not take a server name from a field.
-  return new UndiciPool('http://upstream', {
-    connections: UPSTREAM_CONNECTIONS,
-    pipelining: 1,
-    allowH2: false,
-    headersTimeout: UPSTREAM_HEAD_MS,
-    bodyTimeout: UPSTREAM_SILENCE_MS,
-    keepAliveTimeout: UPSTREAM_IDLE_MS,
-    keepAliveMaxTimeout: 60_000,
-    maxHeaderSize: HEAD_BYTES,
-    connect: (_, done) => {
-      dial(target).then(
-        (socket) => done(null, socket),
-        (error: unknown) => done(error instanceof Error ? error : new DialError('failed', 'unknown'), null),
-      );
-    },
-  });
+/** What may be sent a second time. */
+interface Sendable {
+  readonly head: RequestHead;
+  readonly unit: Unit;
 }
 
-class H1Leg implements Leg, Dispatcher.DispatchHandler {
-  readonly #pool: Pool;
-  readonly #target: Target;
-  readonly #gone: AbortSignal;
+/** Nothing is read before `relay`. */
+export class H1Leg implements Leg, User {
+  readonly #options: H1Options;
+  #connection: Connection;
   #client: Client | undefined;
-  #controller: Dispatcher.DispatchController | undefined;
-  #size = 0;
-  /** What has come of the answer. */
-  #head: ResponseHead | undefined;
-  readonly #interim: ResponseHead[] = [];
-  #trailers: readonly Field[] | undefined;
+  #coding: Coding = 'length';
+  #reader: AnswerReader | undefined;
+  /** Set as long as it could be sent again. */
+  #sendable: Sendable | undefined;
+  /** The request is written again, on another connection. */
+  #retry: Promise<void> | undefined;
+  #isSent = false;
+  /** Of the answer's head. */
+  #status: number | undefined;
+  #keepMs = 0;
   #received = 0;
+  #paused = false;
   #end: Relayed | undefined;
-  #onSent: (() => void) | undefined;
-  #onEnd: ((end: Relayed) => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #ended = Promise.withResolvers<Relayed>();
+  /** The other protocol may be spoken, or it never will be. */
+  readonly #switched = Promise.withResolvers<void>();
   sent = 0;
 
-  constructor(pool: Pool, target: Target, gone: AbortSignal) {
-    this.#pool = pool;
-    this.#target = target;
-    this.#gone = gone;
+  constructor(connection: Connection, options: H1Options) {
+    this.#connection = connection;
+    this.#options = options;
+    connection.user = this;
+    options.gone.addEventListener('abort', this.#leave, { once: true });
+    if (options.gone.aborted) this.#leave();
   }
 
-  send(head: RequestHead | undefined, unit: Unit): Promise<void> {
-    if (!head) return Promise.reject(new Error('a plain request has one unit'));
-    const chunks = [...unit.chunks()];
-    const [only] = chunks;
-    const fields = ['host', hostField(this.#target), ...head.fields.flat()];
-    this.#size = fields.reduce((sum, part) => sum + part.length + 2, head.method.length + head.path.length + 13);
-    this.#size += unit.size;
-    return new Promise((resolve) => {
-      this.#onSent = resolve;
-      this.#gone.addEventListener('abort', this.#leave, { once: true });
-      this.#pool.dispatch(
-        {
-          method: head.method,
-          path: head.path,
-          headers: fields,
-          body: chunks.length === 1 && only ? only : Buffer.concat(chunks),
-        },
-        this,
-      );
-    });
+  async send(head: RequestHead | undefined, unit: Unit): Promise<void> {
+    if (this.#end) return;
+    if (head) {
+      this.#coding = codingOf(head, unit);
+      this.#reader = new AnswerReader(head);
+      this.#sendable = { head, unit };
+      this.#arm(this.#options.headMs ?? UPSTREAM_HEAD_MS);
+      if (!this.#connection.isAlive) {
+        this.#lose(undefined); // it ended while nobody looked
+        return await this.#retry;
+      }
+    } else if (this.#coding === 'raw') await this.#switched.promise; // before, it would be read as another request
+    await this.#write(head, unit);
+    await this.#retry;
+    // A small body is kept for a second time; a large one is not ours any longer.
+    if (unit.size > UPSTREAM_WRITE_BYTES) this.#sendable = undefined;
   }
 
   relay(client: Client): Promise<Relayed> {
     this.#client = client;
-    client.onDrain = () => this.#controller?.resume();
-    return new Promise((resolve) => {
-      this.#onEnd = resolve;
-      for (const head of this.#interim) client.inform(head);
-      if (this.#head && this.#end?.kind !== 'gone') client.start(this.#head);
-      if (this.#trailers) this.#finish(this.#trailers);
-      else if (this.#end) this.#settle(this.#end);
-      else this.#controller?.resume();
-    });
+    client.onDrain = () => this.#resume();
+    if (!this.#end) this.#connection.socket.resume();
+    return this.#ended.promise;
   }
 
   [Symbol.dispose](): void {
-    this.#gone.removeEventListener('abort', this.#leave);
-    if (!this.#end) this.#leave();
+    this.#leave();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#end) return controller.abort(new Error('given up'));
-    this.sent = this.#size;
-  }
-
-  onRequestSent(): void {
-    // undici has handed all of it to the socket, where a slow upstream may hold it: a large body counts until the answer.
-    if (this.#size <= UNCOUNTED_BYTES) this.#onSent?.();
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, text?: string): void {
-    const head = { status, text: text ?? '', fields: responseFields(fieldsOf(controller.rawHeaders)) };
-    this.#onSent?.();
-    if (status < 200) {
-      if (this.#client) this.#client.inform(head);
-      else if (this.#interim.length < 8) this.#interim.push(head);
-      return;
+  onData(bytes: Buffer): void {
+    if (!this.#reader) return void this.#connection.socket.destroy(); // an answer to nothing
+    this.#timer?.refresh();
+    try {
+      for (const part of this.#reader.push(bytes)) {
+        if (this.#end) return;
+        this.#pass(part);
+      }
+    } catch (error) {
+      this.#fail(unexpected(error)); // here nobody else would catch it
     }
-    const coding = valuesOf(fieldsOf(controller.rawHeaders), 'transfer-encoding');
-    if (coding.some((value) => value.trim().toLowerCase() !== 'chunked')) {
-      this.#fail('its answer has a transfer-encoding that is not carried');
-      return controller.abort(new Error('transfer-encoding'));
+  }
+
+  onEnd(): void {
+    if (this.#reader?.begun) this.#pass(this.#reader.close());
+    else if (this.#reader) this.#lose(undefined);
+  }
+
+  onClose(code: string | undefined): void {
+    if (this.#reader) this.#lose(code);
+  }
+
+  #lose(code: string | undefined): void {
+    if (this.#mayRetry()) this.#writeAgain();
+    else this.#fail(explain(code));
+  }
+
+  async #write(head: RequestHead | undefined, unit: Unit): Promise<void> {
+    const connection = this.#connection;
+    let held = head ? writeHead(head, this.#coding, unit.size) : undefined;
+    for await (const piece of writeUnit(unit, this.#coding)) {
+      if (this.#end || connection !== this.#connection) return;
+      this.#hand(connection, held ? Buffer.concat([held, piece]) : piece);
+      held = undefined;
+      await connection.drained();
     }
-    this.#head = head;
-    if (this.#client) this.#client.start(head);
-    else controller.pause();
+    if (this.#end || connection !== this.#connection) return;
+    if (held) this.#hand(connection, held);
+    this.#isSent = unit.last;
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#client || this.#end) return;
-    this.#received += chunk.length;
-    if (!this.#client.write(chunk)) controller.pause();
+  #hand({ socket }: Connection, bytes: Buffer): void {
+    this.#timer?.refresh();
+    this.sent += bytes.length;
+    socket.write(bytes);
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
-    const trailers = responseFields(fieldsOf(controller.rawTrailers));
-    if (this.#client) this.#finish(trailers);
-    else this.#trailers = trailers;
+  #pass(part: AnswerPart): void {
+    const client = this.#client as Client; // nothing is read before there is one
+    switch (part.kind) {
+      case 'interim':
+        return client.inform(part.head);
+      case 'head':
+      case 'switched':
+        this.#sendable = undefined;
+        this.#status = part.head.status;
+        this.#keepMs = part.kind === 'head' ? part.keepMs : 0;
+        clearTimeout(this.#timer);
+        this.#timer = undefined;
+        // Another protocol may be silent for as long as it likes; whether the upstream is still there, TCP asks.
+        if (part.kind === 'head') this.#arm(this.#options.silenceMs ?? UPSTREAM_SILENCE_MS);
+        client.start(part.head);
+        if (part.kind === 'switched') this.#switched.resolve();
+        return;
+      case 'data':
+        this.#received += part.bytes.length;
+        if (client.write(part.bytes) || this.#end) return;
+        this.#paused = true;
+        this.#connection.socket.pause();
+        return;
+      case 'end':
+        client.finish(part.trailers);
+        return this.#finish(part.clean);
+      case 'broken':
+        return this.#fail(part.why);
+    }
   }
 
-  onResponseError(_: unknown, error: Error): void {
-    if (error instanceof DialError) {
-      if (error.kind === 'forbidden') this.#settle({ kind: 'forbidden', why: error.message });
-      else this.#fail(error.message);
-    } else this.#fail(explain(error));
+  #resume(): void {
+    if (!this.#paused || this.#end) return;
+    this.#paused = false;
+    this.#connection.socket.resume();
+  }
+
+  /** RFC 9110 section 9.2.2: only on a connection that may have been closed before the request came, and only what can do no harm twice. */
+  #mayRetry(): boolean {
+    const { uses } = this.#connection;
+    const { head, unit } = this.#sendable ?? {};
+    if (this.#end || this.#retry || uses === 0 || this.#reader?.begun) return false;
+    if (!head || !unit?.last || head.upgrade !== undefined) return false;
+    return this.sent === 0 || IDEMPOTENT.has(head.method);
+  }
+
+  #writeAgain(): void {
+    const { head, unit } = this.#sendable as Sendable;
+    this.#connection.destroy();
+    this.#retry = this.#options
+      .again()
+      .then(async (connection) => {
+        if (this.#end) return connection.destroy();
+        connection.user = this;
+        this.#connection = connection;
+        this.#reader = new AnswerReader(head);
+        if (this.#client) connection.socket.resume();
+        await this.#write(head, unit);
+      })
+      .catch((error: unknown) => {
+        this.#settle(relayedOf(error));
+        this.#connection.destroy();
+      });
+  }
+
+  #arm(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#paused)
+        this.#timer?.refresh(); // it is the agent that does not read
+      else this.#fail(`${TIMED_OUT}: ${this.#status === undefined ? 'no answer' : 'its answer stopped in the middle'}`);
+    }, ms);
+  }
+
+  #finish(clean: boolean): void {
+    const connection = this.#connection;
+    const keep = clean && this.#isSent && !this.#paused;
+    const ms = keep ? Math.min(this.#keepMs, this.#options.idleMs ?? UPSTREAM_IDLE_MS) : 0;
+    this.#settle({ kind: 'relayed', status: this.#status as number, received: this.#received });
+    this.#options.give(connection, ms);
+  }
+
+  #fail(cause: string): void {
+    this.#settle({ kind: 'failed', cause, started: this.#status !== undefined, received: this.#received });
+    this.#connection.destroy();
   }
 
   /** Bound: it is a listener of the agent's signal. */
   readonly #leave = (): void => {
-    this.#settle({ kind: 'gone', status: this.#head?.status, received: this.#received });
-    this.#controller?.abort(new Error('the agent left'));
+    if (this.#end) return;
+    this.#settle({ kind: 'gone', status: this.#status, received: this.#received });
+    this.#connection.destroy();
   };
 
-  #finish(trailers: readonly Field[]): void {
-    if (this.#end) return;
-    this.#client?.finish(trailers);
-    this.#settle({ kind: 'relayed', status: this.#head?.status ?? 0, received: this.#received });
-  }
-
-  #fail(cause: string): void {
-    const started = this.#head !== undefined && this.#client !== undefined;
-    this.#settle({ kind: 'failed', cause, started, received: this.#received });
-  }
-
   #settle(end: Relayed): void {
-    this.#end ??= end;
-    this.#gone.removeEventListener('abort', this.#leave);
-    this.#onSent?.();
-    const told = this.#end;
-    this.#onEnd?.(told.kind === 'failed' ? { ...told, started: this.#head !== undefined } : told);
+    if (this.#end) return;
+    this.#end = end;
+    clearTimeout(this.#timer);
+    this.#options.gone.removeEventListener('abort', this.#leave);
+    this.#sendable = undefined;
+    this.#switched.resolve();
+    this.#ended.resolve(end);
   }
 }
 
-/** Bytes that may lie in a socket's buffer without being counted in the budget. */
-const UNCOUNTED_BYTES = 256 * 1024;
-
-function hostField({ scheme, host, port }: Target): string {
-  return port === defaultPort(scheme) ? hostInUrl(host) : `${hostInUrl(host)}:${port}`;
+/** What is told of a connection that did not come about. */
+export function relayedOf(error: unknown): Relayed {
+  if (error instanceof DialError && error.kind === 'forbidden') return { kind: 'forbidden', why: error.message };
+  const cause = error instanceof DialError ? error.message : unexpected(error);
+  return { kind: 'failed', cause, started: false, received: 0 };
 }
 
-/** Without the fields of the upstream's hop, and without any that would look like ours. */
-function responseFields(fields: readonly Field[]): Field[] {
-  const named = namedByConnection(fields);
-  return fields.filter(([name]) => {
-    const lower = name.toLowerCase();
-    return !HOP.has(lower) && !named.has(lower) && !lower.startsWith('x-bottle-');
-  });
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+/** The name only: a message may quote what was sent. */
+function unexpected(error: unknown): string {
+  return `unexpected ${error instanceof Error ? error.name : 'error'}`;
 }
 
-const HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'te',
-  'transfer-encoding',
-  'upgrade',
-]);
-
-function explain(error: Error): string {
-  const code = codeOf(error);
-  switch (code) {
-    case 'UND_ERR_HEADERS_TIMEOUT':
-      return `${TIMED_OUT}: no answer`;
-    case 'UND_ERR_BODY_TIMEOUT':
-      return `${TIMED_OUT}: its answer stopped in the middle`;
-    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
-      return 'its answer was cut off';
-    case 'UND_ERR_SOCKET':
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return `the connection was closed before the answer was complete (${code})`;
-    case 'UND_ERR_HEADERS_OVERFLOW':
-      return `its answer's head is larger than ${HEAD_BYTES} bytes`;
-    default:
-      return code.startsWith('HPE_') ? `its answer is not HTTP/1.1 (${code})` : `no answer (${code})`;
-  }
+function explain(code: string | undefined): string {
+  const tls = code === undefined ? undefined : tlsProblem(code);
+  return tls ?? `the connection was closed before the answer was complete${code === undefined ? '' : ` (${code})`}`;
 }

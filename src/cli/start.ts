@@ -15,6 +15,7 @@ import { resolveMountSource } from '../mounts.ts';
 import { planLaunch } from '../plan.ts';
 import { PROVISIONERS } from '../provision/list.ts';
 import type { Ended, Session } from '../session.ts';
+import { readUpstream } from '../upstream.ts';
 import type { Deps } from './deps.ts';
 import { load } from './load.ts';
 import { lockedPlan } from './lock.ts';
@@ -77,6 +78,7 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
         session: identity,
         secrets: loaded.secrets,
         credentials,
+        upstream: readUpstream(loaded.upstream, deps.env),
         key: deps.random(32),
         terminal: deps.io.caller.terminal !== undefined,
         provisioners: PROVISIONERS,

@@ -26,9 +26,9 @@ const KEYS = [
   'credential',
 ] as const;
 
-/** Names with a secret word in them that hold no secret: positions, counts, kinds, hashes, tests against forgery. */
+/** Names with a secret word in them that hold no secret: positions, counts, kinds, hashes, tests against forgery, a local socket's key. */
 const HARMLESS_NAME =
-  /(?:next|prev|page|paging|continuation|cursor|sync|csrf|xsrf|antiforgery|cancel(?:lation)?|abort|cache|max|min|num|count|total|input|output|prompt|completion|start|end|stop|eos|bos|pad|unk|mask|sep|special|design|syntax|parse|lex(?:er)?|public|idempotency|sort|partition|primary|foreign|form|re?captcha|upload|resume|change|device|push|fcm|apns|registration|verification|confirm(?:ation)?|invalid|forgot|reset|old|hash(?:ed)?|encrypted|no)[_-]?$/i;
+  /(?:next|prev|page|paging|continuation|cursor|sync|csrf|xsrf|antiforgery|cancel(?:lation)?|abort|cache|max|min|num|count|total|input|output|prompt|completion|start|end|stop|eos|bos|pad|unk|mask|sep|special|design|syntax|parse|lex(?:er)?|public|idempotency|sort|partition|primary|foreign|form|re?captcha|upload|resume|change|device|push|fcm|apns|registration|verification|confirm(?:ation)?|invalid|forgot|reset|old|hash(?:ed)?|encrypted|no|claude_code_messaging)[_-]?$/i;
 const HARMLESS_REST =
   /^(?:s?[_-]?(?:type|kind|name|names|id|ids|count|limit|length|len|size|hash|digest|url|uri|endpoint|path|file|field|label|hint|policy|expir\w*|ttl|at|ref|reference|arn|version|format|regex|pattern|prefix|placeholder|manager|provider|store|ring|chain|usage|budget|index|list|map|set|class|rules?|scope|scopes|env|var|header|param\w*)(?![a-z])|i[sz]|er|ed|fields?|ly)/i;
 
@@ -90,6 +90,7 @@ export const ASSIGNMENT_RULES: readonly Rule[] = [
       'token: CancellationTokenSource2Implementation',
       'API_KEY=${{ secrets.API_KEY_2026 }}',
       `csrf_token=${made(40)}`,
+      `CLAUDE_CODE_MESSAGING_TOKEN=${made(32, HEX)}`,
       'token_type: "urn:ietf:params:oauth:token-type:jwt2"',
     ],
   },

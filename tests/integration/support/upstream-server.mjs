@@ -1,10 +1,14 @@
 // Runs in a container: stands in for the hosts that an agent talks to. Makes a CA of its own, prints its certificate, then one JSON line
 // for every request that reaches it.
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
+import { chat, messages } from './model.mjs';
+import { makePackages, npm, pip } from './registries.mjs';
 
 const names = process.argv.slice(2);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -12,18 +16,34 @@ const ca = makeCertificates();
 
 https
   .createServer({ key: readFileSync('/tmp/leaf.key'), cert: readFileSync('/tmp/leaf.pem') }, answer)
+  .on('upgrade', talk)
   .listen(443)
   .on('error', fail);
 https
   .createServer({ key: readFileSync('/tmp/leaf.key'), cert: readFileSync('/tmp/leaf.pem') }, answer)
   .listen(8443)
   .on('error', fail);
+// Asks for a client certificate, and says which one it was shown.
+https
+  .createServer(
+    {
+      key: readFileSync('/tmp/leaf.key'),
+      cert: readFileSync('/tmp/leaf.pem'),
+      requestCert: true,
+      rejectUnauthorized: false,
+    },
+    (request, response) => response.end(`shown ${request.socket.getPeerCertificate().fingerprint256 ?? 'nothing'}\n`),
+  )
+  .listen(9443)
+  .on('error', fail);
 http.createServer(answer).listen(80).on('error', fail);
+companyProxy();
 http
   .createServer(answer)
   .listen(8080, () => say({ event: 'ready', ca }))
   .on('error', fail);
 makeRepository();
+makePackages();
 
 function answer(request, response) {
   const chunks = [];
@@ -44,9 +64,39 @@ function answer(request, response) {
   });
 }
 
+/** A WebSocket that says back what it is told. The sidecar sends each message as one frame. */
+function talk(request, socket) {
+  const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  const accept = createHash('sha1').update(key).digest('base64');
+  const taken = request.headers['sec-websocket-extensions'] ? 'Sec-WebSocket-Extensions: permessage-deflate\r\n' : '';
+  const head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n';
+  socket.write(`${head}Sec-WebSocket-Accept: ${accept}\r\n${taken}\r\n`);
+  socket.on('error', () => socket.destroy());
+  let bytes = Buffer.alloc(0);
+  socket.on('data', (chunk) => {
+    bytes = Buffer.concat([bytes, chunk]);
+    while (bytes.length > 6) {
+      const short = bytes[1] & 0x7f;
+      const extended = short === 126 ? 2 : 0; // longer ones are no matter here
+      const [from, length] = [6 + extended, extended ? bytes.readUInt16BE(2) : short];
+      if (bytes.length < from + length) return;
+      const mask = bytes.subarray(from - 4, from);
+      const payload = bytes.subarray(from, from + length).map((byte, at) => byte ^ mask[at % 4]);
+      say({ event: 'request', method: 'WEBSOCKET', url: request.url, body: payload.toString('latin1'), bytes: length });
+      const first = bytes.subarray(0, 2 + extended);
+      socket.write(Buffer.concat([Buffer.from([first[0], first[1] & 0x7f]), first.subarray(2), payload]));
+      if ((first[0] & 15) === 8) socket.end();
+      bytes = bytes.subarray(from + length);
+    }
+  });
+}
+
 function route(request, response, body) {
   const [pathname] = request.url.split('?', 1); // no URL parser: a test asks for every spelling
   if (pathname === '/v1/messages') return messages(response, body);
+  if (pathname === '/v1/chat/completions') return chat(response, body);
+  if (pathname.startsWith('/npm/')) return npm(request, response);
+  if (pathname.startsWith('/simple/')) return pip(pathname, response);
   if (pathname === '/events') return events(response);
   // Careless servers say back what they were sent.
   if (pathname === '/echo') {
@@ -71,42 +121,13 @@ function route(request, response, body) {
   if (pathname.startsWith('/private.git/') && !request.headers.authorization)
     return response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
   if (pathname.startsWith('/private.git/')) return git(request, response, body);
+  if (pathname === '/api/hello' || pathname === '/v1/oauth/hello')
+    return response.writeHead(200, { 'content-type': 'application/json' }).end('{"message":"hello"}');
   if (pathname.startsWith('/api/') || pathname === '/mcp-registry/v0/servers')
     return response.writeHead(404, { 'content-type': 'application/json' }).end('{}');
   response
     .writeHead(200, { 'content-type': 'text/plain', 'x-upstream': 'stand-in' })
     .end(`upstream says hello to ${request.method} ${pathname}\n`);
-}
-
-// A streamed answer of the model, as the Messages API sends it.
-function messages(response, body) {
-  const { stream, model } = JSON.parse(body.toString() || '{}');
-  const text = 'The bottle is closed.';
-  const message = {
-    id: 'msg_01',
-    type: 'message',
-    role: 'assistant',
-    model,
-    content: [],
-    stop_reason: null,
-    stop_sequence: null,
-    usage: { input_tokens: 10, output_tokens: 1 },
-  };
-  if (!stream) {
-    return response
-      .writeHead(200, { 'content-type': 'application/json' })
-      .end(JSON.stringify({ ...message, content: [{ type: 'text', text }], stop_reason: 'end_turn' }));
-  }
-  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' });
-  const send = (type, data) => response.write(`event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`);
-  send('message_start', { message });
-  send('content_block_start', { index: 0, content_block: { type: 'text', text: '' } });
-  for (const word of text.split(/(?<= )/))
-    send('content_block_delta', { index: 0, delta: { type: 'text_delta', text: word } });
-  send('content_block_stop', { index: 0 });
-  send('message_delta', { delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: { output_tokens: 6 } });
-  send('message_stop', {});
-  response.end();
 }
 
 // The second event is sent only when a GET to /released has come: a proxy that holds events back never lets the client ask for it.
@@ -117,6 +138,30 @@ function events(response) {
   release = () => response.end('data: second\n\n');
 }
 http.createServer((_, response) => (release?.(), response.end('ok'))).listen(8081);
+
+// A company's proxy: HTTP Basic, and every name leads here.
+function companyProxy() {
+  const login = `Basic ${Buffer.from('user:pass word').toString('base64')}`;
+  http
+    .createServer((_, response) => response.writeHead(405).end())
+    .on('connect', (request, socket, head) => {
+      const authorized = request.headers['proxy-authorization'] === login;
+      say({ event: 'tunnel', place: request.url, authorized });
+      socket.on('error', () => socket.destroy());
+      if (!authorized)
+        return socket.end(
+          'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="company"\r\n\r\n',
+        );
+      const upstream = connect(Number(request.url.split(':').at(-1)), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+        upstream.write(head);
+        socket.pipe(upstream).pipe(socket);
+      });
+      upstream.on('error', () => socket.destroy());
+    })
+    .listen(3128)
+    .on('error', fail);
+}
 
 function git(request, response, body) {
   const { pathname, search } = new URL(request.url, 'http://upstream');
@@ -136,6 +181,7 @@ function git(request, response, body) {
   });
   const out = [];
   cgi.stdout.on('data', (chunk) => out.push(chunk));
+  cgi.stdin.on('error', () => {}); // it may end without reading it
   cgi.stdin.end(body);
   cgi.on('close', () => {
     const whole = Buffer.concat(out);

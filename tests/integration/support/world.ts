@@ -22,6 +22,7 @@ export const UPSTREAM_NAMES = [
   'deep.sub.example.org',
   'compose-web',
   'platform.claude.com',
+  'api.openai.com',
 ];
 
 /** A request that reached an upstream. */
@@ -112,13 +113,14 @@ export class World implements AsyncDisposable {
     });
     this.#upstream = upstream;
     const { putFiles } = await import('../../../src/docker/archive.ts');
-    await putFiles(upstream, [
-      {
-        path: '/tmp/upstream-server.mjs',
-        content: readFileSync(new URL('upstream-server.mjs', import.meta.url)),
+    await putFiles(
+      upstream,
+      ['upstream-server.mjs', 'model.mjs', 'registries.mjs'].map((name) => ({
+        path: `/tmp/${name}`,
+        content: readFileSync(new URL(name, import.meta.url)),
         mode: 0o644,
-      },
-    ]);
+      })),
+    );
     await upstream.start();
     await eventually(async () => {
       const ready = (await this.#lines()).find(({ event }) => event === 'ready');
@@ -144,6 +146,12 @@ export class World implements AsyncDisposable {
   async seen(filter: (seen: Seen) => boolean): Promise<Seen[]> {
     const requests = (await this.#lines()).filter(({ event }) => event === 'request') as unknown as Seen[];
     return requests.filter(filter);
+  }
+
+  /** What the stand-in for a company's proxy was asked for. */
+  async tunnels(): Promise<{ place: string; authorized: boolean }[]> {
+    const lines = (await this.#lines()).filter(({ event }) => event === 'tunnel');
+    return lines.map(({ place, authorized }) => ({ place: String(place), authorized: authorized === true }));
   }
 
   async #lines(): Promise<Record<string, unknown>[]> {

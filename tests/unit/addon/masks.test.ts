@@ -100,10 +100,11 @@ suite('the masks that come with bottle', () => {
     `sha384-${base64(48, 'c')}`,
     `sha512-${base64(64, 'd')}`,
     `h1:${base64(32, 'e')}`,
+    `CLAUDE_CODE_MESSAGING_TOKEN=${'0a'.repeat(16)}`,
   ];
   for (const hash of hashes)
     it(`lockfile-hashes covers ${hash.slice(0, 8)}… wherever it stands, towards any host`, () => {
-      const [, run = ''] = /^(?:sha\d+-|h1:)(.*)$/.exec(hash) ?? [];
+      const [, run = ''] = /^(?:sha\d+-|h1:|\w+=)(.*)$/.exec(hash) ?? [];
       for (const text of [
         hash,
         `"integrity": "${hash}",`,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Field } from '../../../addon/receipt.ts';
-import { NOWHERE, readAuthority, readHead, type Tunnel } from '../../../addon/request.ts';
+import { NOWHERE, readAuthority, readConnect, readHead, type Tunnel } from '../../../addon/request.ts';
 import { host } from './rig.ts';
 
 const tunnel: Tunnel = { target: { scheme: 'https', host: host('a.test'), port: 443 }, sni: undefined };
@@ -104,7 +104,95 @@ test('what is not carried says so', () => {
   assert.equal(status({ fields: [HOST, ['Upgrade', 'h2c']] }, tunnel), undefined);
   assert.equal(status({ fields: [HOST, ['Expect', '100-Continue']] }, tunnel), undefined);
   assert.equal(status({ fields: [HOST, ['Expect', 'x']] }, tunnel), 417);
-  assert.equal(status({ url: '*', method: 'OPTIONS' }, tunnel), 400);
+});
+
+test('a host that two parsers could take for two hosts is refused wherever a request names it', () => {
+  const long = `${'a'.repeat(63)}.`.repeat(4).slice(0, 254);
+  for (const name of [
+    'user@a.test',
+    'user:password@a.test',
+    '0177.0.0.1',
+    '0x7f.0.0.1',
+    '0x7f000001',
+    '2130706433',
+    '127.1',
+    '127.0.0.01',
+    '[::ffff:127.0.0.1]',
+    '[::ffff:7f00:1]',
+    '[0:0:0:0:0:FFFF:0:0]',
+    '[fe80::1%eth0]',
+    'a.test.',
+    'b\xfccher.test',
+    'a..test',
+    `${'a'.repeat(64)}.test`,
+    long,
+    '',
+  ]) {
+    assert.ok('kind' in readAuthority(`${name}:443`), `CONNECT ${name}`);
+    assert.equal(status({ url: `http://${name}/`, fields: [['Host', name]] }), 400, `target ${name}`);
+    assert.equal(status({ fields: [['Host', name]] }, tunnel), 400, `Host ${name}`);
+    assert.equal(status({ url: `https://${name}/` }, tunnel), 400, `target in a tunnel ${name}`);
+    assert.equal(status({}, { ...tunnel, sni: name }), 421, `server name ${name}`);
+  }
+  // Punycode and upper case have one reading.
+  for (const name of ['XN--BCHER-KVA.example', `${'a'.repeat(63)}.test`])
+    assert.equal(status({ url: `http://${name}/`, fields: [['Host', name.toLowerCase()]] }), undefined, name);
+});
+
+test('OPTIONS may ask for the server as a whole, and no other method may', () => {
+  const path = (url: string, via?: Tunnel, method = 'OPTIONS') => {
+    const { head, refusal } = readHead({ method, url, version: '1.1', fields: [HOST] }, via);
+    return refusal?.status ?? head.path;
+  };
+  assert.equal(path('*', tunnel), '*');
+  assert.equal(path('https://a.test', tunnel), '*');
+  assert.equal(path('http://a.test', undefined), '*');
+  assert.equal(path('http://a.test/', undefined), '/');
+  assert.equal(path('http://a.test?q', undefined), '/?q');
+  assert.equal(path('*', undefined), 400);
+  assert.equal(path('*', tunnel, 'GET'), 400);
+  assert.equal(path('**', tunnel), 400);
+});
+
+test('a switch of protocol is told by the head if it is carried and asked for in the one way', () => {
+  const carried = new Set(['websocket']);
+  const read = (fields: Field[], line: { method?: string; version?: string } = {}) => {
+    const raw = { method: 'GET', url: '/', version: '1.1', fields: [HOST, ...fields], ...line };
+    const { head, refusal } = readHead(raw, tunnel, carried);
+    return refusal?.status ?? head.upgrade;
+  };
+  const asked: Field[] = [
+    ['Connection', 'keep-alive, Upgrade'],
+    ['Upgrade', 'WebSocket'],
+  ];
+  assert.equal(read(asked), 'websocket');
+  assert.equal(read([]), undefined);
+  assert.equal(read([...asked, ['Upgrade', 'h2c']]), 426);
+  assert.equal(read([['Upgrade', 'websocket']]), 426);
+  assert.equal(
+    read([
+      ['Connection', 'upgrade'],
+      ['Upgrade', 'websocket, h2c'],
+    ]),
+    426,
+  );
+  assert.equal(read([...asked, ['Content-Length', '1']]), 426);
+  assert.equal(read(asked, { method: 'POST' }), 426);
+  assert.equal(read(asked, { version: '1.0' }), 426);
+  assert.equal(status({ fields: [HOST, ...asked] }, tunnel), 426);
+});
+
+test('a CONNECT has neither a body nor a field that is repeated', () => {
+  const connect = (...fields: Field[]) => {
+    const place = readConnect({ method: 'CONNECT', url: 'a.test:443', version: '1.1', fields });
+    return 'kind' in place ? place.status : place.port;
+  };
+  assert.equal(connect(), 443);
+  assert.equal(connect(HOST, ['Content-Length', '0'], ['Proxy-Connection', 'close']), 443);
+  assert.equal(connect(['Content-Length', '1']), 400);
+  assert.equal(connect(['Transfer-Encoding', 'chunked']), 400);
+  assert.equal(connect(['Transfer-Encoding', 'gzip']), 400);
+  assert.equal(connect(HOST, HOST), 400);
 });
 
 test('a CONNECT target is host:port and nothing else', () => {

@@ -17,9 +17,9 @@ import {
 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { type Authority, makeAuthority } from '../../../addon/authority.ts';
-import { pairs } from '../../../addon/client/h1.ts';
 import { type Field, NONCE_FIELD, PART_FIELD, RECEIPT_FIELD, receiptOf, sha256 } from '../../../addon/receipt.ts';
 import { serve, type Sidecar, type Surroundings } from '../../../addon/sidecar.ts';
 import { type JournalLine, journalLineSchema } from '../../../contracts/exchange.ts';
@@ -85,7 +85,10 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
       allow_private: ['127.0.0.0/8'],
       unopened: (options.unopened ?? []).map(rule),
     },
+    websockets: 'allow',
     upstream_ca: options.upstreamCa ? [options.upstreamCa.certificate] : [],
+    upstream_proxy: null,
+    client_certificates: [],
     scanner: { kind: 'embedded', socket },
     secrets: [],
     journal: journalFile,
@@ -166,6 +169,13 @@ async function collect(request: IncomingMessage): Promise<Seen> {
   return { method, url, fields: pairs(rawHeaders), body: Buffer.concat(chunks) };
 }
 
+/** Name and value of each field, as node:http lists them. */
+export function pairs(raw: readonly string[]): Field[] {
+  const fields: Field[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) fields.push([raw[index] ?? '', raw[index + 1] ?? '']);
+  return fields;
+}
+
 export interface TestUpstream extends AsyncDisposable {
   port: number;
   seen: Seen[];
@@ -177,6 +187,7 @@ export interface TestUpstream extends AsyncDisposable {
 export async function makeUpstreamServer(
   handle: (seen: Seen, response: ServerResponse, request: IncomingMessage) => void,
   tls?: { ca: Authority; host: string },
+  upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void,
 ): Promise<TestUpstream> {
   const seen: Seen[] = [];
   const listener: RequestListener = (request, response) => {
@@ -190,6 +201,7 @@ export async function makeUpstreamServer(
   };
   const server = createServer({ maxHeaderSize: 200_000, keepAliveTimeout: 60_000 }, listener);
   server.maxHeadersCount = 0;
+  if (upgrade) server.on('upgrade', upgrade);
   return { ...(await listenRaw((socket) => server.emit('connection', socket), tls)), seen };
 }
 
@@ -254,6 +266,8 @@ export interface Ask {
   sni?: string;
   /** In a tunnel but without TLS. */
   plain?: boolean;
+  /** Protocols that are offered; by default HTTP/1.1 alone. */
+  alpn?: readonly string[];
 }
 
 /** One request through a new tunnel. */
@@ -298,7 +312,7 @@ export function askOver(socket: Socket, { host: name, port, method, path, fields
 }
 
 /** CONNECT and, unless it is plain, TLS with the sidecar's CA as the only root. */
-export async function openTunnel(rig: Rig, { host: name, port, sni, plain }: Ask): Promise<Socket> {
+export async function openTunnel(rig: Rig, { host: name, port, sni, plain, alpn }: Ask): Promise<Socket> {
   const socket = await connectProxy(rig);
   socket.write(`CONNECT ${name}:${port} HTTP/1.1\r\nHost: ${name}:${port}\r\n\r\n`);
   const head = await readHead(socket);
@@ -310,7 +324,7 @@ export async function openTunnel(rig: Rig, { host: name, port, sni, plain }: Ask
     host: name,
     ...(ip && !sni ? {} : { servername: sni ?? name }),
     ca: rig.sidecar.authority.certificate,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [...(alpn ?? ['http/1.1'])],
     // The leaf is for the CONNECT host whatever the server name says.
     ...(sni ? { checkServerIdentity: () => undefined } : {}),
   });

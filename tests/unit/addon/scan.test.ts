@@ -5,7 +5,6 @@ import { createServer, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, suite } from 'node:test';
-import { pairs } from '../../../addon/client/h1.ts';
 import type { RequestHead, Unit } from '../../../addon/message.ts';
 import { scanHost } from '../../../addon/parts.ts';
 import { NONCE_FIELD, PART_FIELD, RECEIPT_FIELD } from '../../../addon/receipt.ts';
@@ -13,7 +12,7 @@ import { makeBudget } from '../../../addon/budget.ts';
 import { connectScanner, scanDeadline } from '../../../addon/scan.ts';
 import type { ScanResult } from '../../../addon/verdict.ts';
 import { parseHost } from '../../../contracts/host.ts';
-import { answerOrSelfTest, block, KEY, proofOf, type Seen } from './rig.ts';
+import { answerOrSelfTest, block, KEY, pairs, proofOf, type Seen } from './rig.ts';
 
 describe('scan', () => {
   const rows: [host: string, seen: string][] = [

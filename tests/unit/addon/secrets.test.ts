@@ -205,6 +205,16 @@ suite('the value goes into its place, and nowhere else', () => {
       assert.deepEqual(head.fields, [...fields, ...added]);
     });
 
+  test('no compression of messages is offered: what comes back could not be searched', () => {
+    const asked = headOf({
+      fields: [
+        ['Sec-WebSocket-Extensions', 'permessage-deflate'],
+        ['Sec-WebSocket-Version', '13'],
+      ],
+    });
+    assert.deepEqual(secrets.inject(asked).fields, [['Sec-WebSocket-Version', '13'], ...added]);
+  });
+
   test('the manifest’s fields take the place of the agent’s own', () => {
     const head = secrets.inject(
       headOf({

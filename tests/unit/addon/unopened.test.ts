@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { DialError } from '../../../addon/upstream/dial.ts';
+import { DialError } from '../../../addon/upstream/failure.ts';
 import { ask, type Ask, eventually, listenRaw, makeCa, makeRig, makeUpstreamServer, type Rig } from './rig.ts';
 
 const HOST = 'pins.test';

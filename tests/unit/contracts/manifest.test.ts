@@ -21,10 +21,37 @@ test('a manifest that says only its version gets every default', () => {
       mounts: [],
       limits: { memory: '4g', pids: 1024 },
     },
-    egress: { allow: [], upstream_ca: [], tls_bump_ignore: [], networks: [], allow_private: [] },
+    egress: {
+      allow: [],
+      upstream_ca: [],
+      client_certificates: [],
+      tls_bump_ignore: [],
+      websockets: 'allow',
+      networks: [],
+      allow_private: [],
+    },
     scanner: { kind: 'embedded' },
     secrets: {},
   });
+});
+
+test('a client certificate of a host without a port is for every port of it that is allowed', () => {
+  const manifest = (allow: string, host: string) => ({
+    version: 1,
+    egress: { allow: [allow], client_certificates: [{ host, cert: 'c', key: 'k' }] },
+  });
+  for (const [allow, host] of [
+    ['a.example:8443', 'a.example'],
+    ['a.example:8443', 'a.example:8443'],
+    ['*.example', 'a.example'],
+    ['a.example', '*.example'],
+  ] as const)
+    assert.equal(manifestSchema.safeParse(manifest(allow, host)).success, !host.startsWith('*'), `${allow} ${host}`);
+  for (const [allow, host] of [
+    ['a.example:8443', 'b.example'],
+    ['a.example:8443', 'a.example:443'],
+  ] as const)
+    assert.equal(manifestSchema.safeParse(manifest(allow, host)).success, false, `${allow} ${host}`);
 });
 
 test('a mount is writable unless it says otherwise', () => {

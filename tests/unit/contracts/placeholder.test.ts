@@ -6,7 +6,7 @@ import { looksLikeCredential, makePlaceholder, SHAPES } from '../../../contracts
 
 suite('a placeholder has the shape that its clients check', () => {
   const rows: [name: string, value: string, shape: RegExp][] = [
-    ['ANTHROPIC_API_KEY', 'sk-ant-api03-abc', /^sk-ant-api03-[\w-]{93}AA$/],
+    ['ANTHROPIC_API_KEY', 'sk-ant-api03-abc', /^sk-ant-api03-[\w-]{75}Bottle0PlaceholderAA$/],
     ['CLAUDE_CODE_OAUTH_TOKEN', 'opaque', /^sk-ant-oat01-[\w-]{93}AA$/],
     ['ANTHROPIC_API_KEY', 'sk-ant-oat01-abc', /^sk-ant-oat01-/],
     ['OPENAI_API_KEY', 'x', /^sk-proj-[\w-]{156}$/],

@@ -54,6 +54,9 @@ suite('a launch', () => {
       ['address.gate', '10.211.1.3'],
       ['session.key', Buffer.alloc(32, 1).toString('base64')],
       ['env.TOKEN', 'canary'],
+      ['upstream.proxy', 'shown-outside:proxy'],
+      ['upstream.cert.0', 'shown-outside-cert'],
+      ['upstream.key.0', 'shown-outside-key'],
     ]);
     assert.deepEqual([...values.keys()].toSorted(), Object.keys(plan.late_bound).toSorted());
     for (const spec of Object.values(plan.containers)) {
@@ -189,6 +192,15 @@ suite('a launch', () => {
     for (const { spec, input } of backend.past.values()) {
       assert.ok(!JSON.stringify(spec).includes(key), spec.role);
       assert.equal(input.join('').includes(key), ['bump', 'scanner'].includes(spec.role), spec.role);
+    }
+  });
+
+  test('keeps what is shown to the outside out of every specification: it goes to the sidecar, by standard input', async () => {
+    const { backend, session } = await launched();
+    await using _ = session;
+    for (const { spec, input } of backend.past.values()) {
+      assert.doesNotMatch(JSON.stringify(spec), /shown-outside/, spec.role);
+      assert.equal(input.join('').match(/shown-outside/g)?.length, spec.role === 'bump' ? 3 : undefined, spec.role);
     }
   });
 

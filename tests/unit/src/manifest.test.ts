@@ -75,7 +75,17 @@ suite('an unknown key is answered with the keys that are allowed there', () => {
     [
       'version: 1\negress: { deny: [] }',
       'egress.deny',
-      /allowed here: allow, upstream_ca, tls_bump_ignore, networks, allow_private$/,
+      /allowed here: allow, upstream_ca, upstream_proxy, client_certificates, tls_bump_ignore, websockets, networks, allow_private$/,
+    ],
+    [
+      'version: 1\negress: { upstream_proxy: { url: "http://p:1", user: x } }',
+      'egress.upstream_proxy.user',
+      /allowed here: url, credentials, no_proxy$/,
+    ],
+    [
+      'version: 1\negress: { allow: [a], client_certificates: [{ host: a, cert: given, key: given, pem: x }] }',
+      'egress.client_certificates[0].pem',
+      /allowed here: host, cert, key$/,
     ],
     ['version: 1\nscanner: { mode: x }', 'scanner.mode', /allowed here: kind, image, version, masks$/],
     [
@@ -348,4 +358,116 @@ suite('a secret’s source', () => {
     assert.equal(issue?.path, 'secrets.T.from.var');
     assert.match(issue.message, /allowed here: env, file, command, timeout, expires$/);
   });
+});
+
+suite('the way out beyond the sidecar', () => {
+  const proxy = (rest: string) =>
+    `version: 1\negress: { upstream_proxy: { url: "http://proxy.example:3128"${rest} } }\n`;
+  const certificate = (rest: string, mounts = '') =>
+    `version: 1\nagent: { mounts: [${mounts}] }\negress: { allow: [a.example], client_certificates: [{ host: a.example, ${rest} }] }\n`;
+
+  test('is found, and not read', () => {
+    using folder = makeFolder();
+    const [login, cert, key] = ['login', 'cert.pem', 'key.pem'].map((name) => folder.write(name, 'opaque'));
+    assert.deepEqual(read(folder, proxy(', credentials: { env: A }'), { A: 'x' }).upstream, {
+      proxy: { kind: 'env', variable: 'A' },
+    });
+    assert.deepEqual(read(folder, proxy(', credentials: { file: login }')).upstream, {
+      proxy: { kind: 'file', path: login },
+    });
+    assert.deepEqual(read(folder, certificate('cert: cert.pem, key: ./key.pem')).upstream, {
+      'cert.0': { kind: 'file', path: cert },
+      'key.0': { kind: 'file', path: key },
+    });
+  });
+
+  test('is part of what is confirmed: where its files lie, not what stands in them', () => {
+    using folder = makeFolder();
+    folder.write('login', 'one');
+    const manifest = proxy(', credentials: { file: login }');
+    const before = read(folder, manifest).contentHash;
+    folder.write('login', 'two');
+    assert.equal(read(folder, manifest).contentHash, before);
+    folder.move('login', 'other');
+    folder.link('login', folder.at('other'));
+    assert.notEqual(read(folder, manifest).contentHash, before);
+  });
+
+  const rows: [title: string, text: string, path: string, why: RegExp][] = [
+    [
+      'credentials in the URL, which are not quoted',
+      'version: 1\negress: { upstream_proxy: { url: "http://user:canary@proxy.example:3128" } }\n',
+      'egress.upstream_proxy.url',
+      /^must not have credentials in it; they go into egress\.upstream_proxy\.credentials$/,
+    ],
+    [
+      'a proxy that is spoken to in TLS',
+      'version: 1\negress: { upstream_proxy: { url: "https://proxy.example:3128" } }\n',
+      'egress.upstream_proxy.url',
+      /must be http:\/\/host:port/,
+    ],
+    [
+      'a proxy without a port',
+      'version: 1\negress: { upstream_proxy: { url: "http://proxy.example" } }\n',
+      'egress.upstream_proxy.url',
+      /must be http:\/\/host:port/,
+    ],
+    [
+      'a proxy whose host is none',
+      'version: 1\negress: { upstream_proxy: { url: "http://0177.1:3128" } }\n',
+      'egress.upstream_proxy.url',
+      /IPv4 address in another form/,
+    ],
+    [
+      'credentials from two places',
+      proxy(', credentials: { env: A, file: a }'),
+      'egress.upstream_proxy.credentials',
+      /exactly one of env, file/,
+    ],
+    [
+      'credentials from a variable that is not set',
+      proxy(', credentials: { env: NOT_SET }'),
+      'egress.upstream_proxy.credentials.env',
+      /NOT_SET is not set in your environment/,
+    ],
+    ['a bare "*" that goes without the proxy', proxy(', no_proxy: ["*"]'), 'egress.upstream_proxy.no_proxy[0]', /bare/],
+    [
+      'a key that is not there',
+      certificate('cert: cert.pem, key: absent'),
+      'egress.client_certificates[0].key',
+      /absent/,
+    ],
+    [
+      'a key that the agent is given',
+      certificate('cert: cert.pem, key: given/key', '{ source: given, target: /w }'),
+      'egress.client_certificates[0].key',
+      /lies in a folder that the agent is given/,
+    ],
+    [
+      'a certificate for a host that is not allowed',
+      'version: 1\negress: { client_certificates: [{ host: b.example, cert: cert.pem, key: cert.pem }] }\n',
+      'egress.client_certificates[0].host',
+      /"b\.example" is not in egress\.allow/,
+    ],
+    [
+      'a certificate for a host that is not opened',
+      'version: 1\negress: { allow: [a.example], tls_bump_ignore: [a.example], client_certificates: [{ host: a.example, cert: cert.pem, key: cert.pem }] }\n',
+      'egress.client_certificates[0].host',
+      /in egress\.tls_bump_ignore: the handshake there is the agent's own/,
+    ],
+  ];
+  for (const [title, text, path, why] of rows) {
+    test(`is refused for ${title}`, () => {
+      using folder = makeFolder();
+      folder.write('cert.pem', 'opaque');
+      folder.write('given/key', 'opaque');
+      const found = issues(folder, text);
+      assert.deepEqual(
+        found.map((issue) => issue.path),
+        [path],
+      );
+      assert.match(found[0]?.message ?? '', why);
+      assert.doesNotMatch(JSON.stringify(found), /canary/);
+    });
+  }
 });

@@ -4,10 +4,9 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { ROOT } from './imports.ts';
 
-const FILE = resolve(
-  process.env['BOTTLE_CORPORA'] ?? resolve(ROOT, '../shared/corpora'),
-  'pipelock-answers/answers.json',
-);
+/** With the configuration that they were recorded under, `config.yaml`. */
+export const ANSWERS = resolve(process.env['BOTTLE_CORPORA'] ?? resolve(ROOT, '../shared/corpora'), 'pipelock-answers');
+const FILE = resolve(ANSWERS, 'answers.json');
 
 const fields = z.array(z.tuple([z.string(), z.string()]));
 const answerSchema = z.object({
@@ -20,7 +19,20 @@ const recordedSchema = z.object({
   id: z.string(),
   title: z.string(),
   config: z.string(),
-  request: z.object({ port: z.number(), method: z.string(), target: z.unknown(), headers: z.unknown().optional() }),
+  request: z.object({
+    port: z.number(),
+    method: z.string(),
+    target: z.unknown(),
+    headers: z.array(z.tuple([z.string(), z.unknown()])).optional(),
+    body: z.unknown().optional(),
+    /** The protocol's version, unless it was 1.1. */
+    http: z.string().optional(),
+    note: z.string().optional(),
+  }),
+  /** Not sent at once, not the first request, or to a sink that misbehaves. */
+  delivery: z.string().optional(),
+  before: z.array(z.string()).optional(),
+  sink: z.unknown().optional(),
   /** null: the connection was closed without one. */
   answer: answerSchema.nullable(),
   closed: z.boolean(),
@@ -43,6 +55,11 @@ export function recordedAnswers(): Recorded[] | string {
   if (!existsSync(FILE)) return `no recorded answers at ${FILE}; BOTTLE_CORPORA names the folder that has them`;
   const all = z.array(recordedSchema).parse(JSON.parse(readFileSync(FILE, 'utf8')));
   return all.filter(({ request }) => request.port === 8888);
+}
+
+/** True for one that can be asked again by itself. */
+export function isAlone({ delivery, before, sink }: Recorded): boolean {
+  return delivery === undefined && before === undefined && sink === undefined;
 }
 
 export function bodyOf(answer: NonNullable<Recorded['answer']>): Buffer {

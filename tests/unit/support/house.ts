@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{body,budget,code,exchange,hello,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,verdict}.ts',
+  'addon/{body,budget,code,exchange,h2fields,hello,identity,lane,limits,message,policy,present,receipt,request,respond,selftest,shape,trailers,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [
@@ -30,8 +30,8 @@ const LAUNCHER: Row[] = [
     why: 'it is the border to any engine: types alone, so that an engine in memory is one as well',
   },
   {
-    files: ['src/{plan,describe,bind,builtin,pipelock,redact}.ts'],
-    may: ['contracts/*', 'src/{builtin,pipelock}.ts'],
+    files: ['src/{plan,describe,bind,builtin,egress,pipelock,redact}.ts'],
+    may: ['contracts/*', 'src/{builtin,egress,pipelock}.ts'],
     types: ['src/backend.ts', 'src/manifest.ts'],
     why: 'same input, same plan: no clock, no randomness, no file; what differs comes in as an argument',
   },
@@ -51,6 +51,12 @@ const LAUNCHER: Row[] = [
     may: ['contracts/*', 'src/errors.ts', 'node:fs', 'node:util'],
     types: ['src/launch.ts', 'src/manifest.ts'],
     why: 'it reads values, and hands them to nobody but who asks: no engine, no output',
+  },
+  {
+    files: ['src/upstream.ts'],
+    may: ['contracts/*', 'src/errors.ts', 'node:crypto', 'node:fs'],
+    types: ['src/manifest.ts'],
+    why: 'it reads what is shown to the outside, and hands it to nobody but who asks',
   },
   {
     files: ['src/manifest.ts'],
@@ -103,7 +109,7 @@ const LAUNCHER: Row[] = [
     may: [
       'contracts/*',
       'src/cli/*',
-      'src/{builtin,collect,command,credentials,describe,errors,history,journal,launch,lock,manifest,mounts,plan}.ts',
+      'src/{builtin,collect,command,credentials,describe,errors,history,journal,launch,lock,manifest,mounts,plan,upstream}.ts',
       'src/provision/list.ts',
       'node:fs',
       'node:path',
@@ -131,8 +137,19 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/request.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'node:http'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*', 'node:http'],
     why: 'it has Node’s own rules for field names and values, and no socket',
+  },
+  {
+    files: ['addon/h1/*'],
+    may: ['addon/h1/*', 'addon/limits.ts'],
+    types: ['addon/receipt.ts'],
+    why: 'one reading of HTTP/1.1 for both sides, from the bytes alone: no socket, no policy',
+  },
+  {
+    files: ['addon/websocket/*'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/websocket/*', 'node:{buffer,crypto,zlib}'],
+    why: 'how a WebSocket is read and written follows from its bytes alone, whatever they come over: no socket, no file',
   },
   {
     files: ['addon/authority.ts'],
@@ -198,26 +215,55 @@ const SIDECAR: Row[] = [
     why: 'it is given both sockets, and opens none',
   },
   {
-    files: ['addon/client/*'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/authority.ts', 'addon/client/*', 'node:{http,net,tls}'],
-    why: 'what faces the agent cannot reach the world by itself',
+    files: ['addon/inflow.ts'],
+    may: [],
+    types: ['addon/budget.ts', 'node:http2'],
+    why: 'it watches a stream that somebody else opened',
   },
   {
-    files: ['addon/upstream/*'],
+    files: ['addon/client/*'],
     may: [
       'contracts/*',
       ...JUDGEMENT,
-      'addon/call.ts',
+      'addon/{authority,inflow}.ts',
+      'addon/client/*',
+      'addon/decode/*',
+      'addon/h1/*',
+      'addon/websocket/*',
+      'node:{crypto,http2,net,tls}',
+    ],
+    types: ['node:stream'],
+    why: 'what faces the agent cannot reach the world by itself',
+  },
+  {
+    files: ['addon/upstream/{answer,failure,written}.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/h1/*', 'addon/websocket/*'],
+    why: 'what is written to an upstream, and what its answer says, follows from the bytes alone: no socket',
+  },
+  {
+    files: ['addon/upstream/*'],
+    not: ['addon/upstream/{answer,failure,written}.ts'],
+    may: [
+      'contracts/*',
+      ...JUDGEMENT,
+      'addon/inflow.ts',
+      'addon/h1/*',
       'addon/upstream/*',
-      'node:{net,tls}',
+      'node:{http,http2,net,tls}',
       'node:dns/promises',
-      'undici',
     ],
     why: 'what faces the world gets a request that was judged, never an agent’s socket',
   },
   {
     files: ['addon/sidecar.ts', 'addon/main.ts'],
-    may: ['contracts/*', 'addon/*', 'addon/client/*', 'addon/upstream/*', 'node:{crypto,os,readline}'],
+    may: [
+      'contracts/*',
+      'addon/*',
+      'addon/client/*',
+      'addon/upstream/*',
+      'addon/websocket/*',
+      'node:{crypto,os,readline}',
+    ],
     why: 'they put the parts together; the scanner is another program',
   },
 ];
@@ -259,7 +305,7 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   execa: ['src/docker/base.ts', 'src/command.ts'],
   'node-forge': ['addon/authority.ts', 'addon/packages.d.ts'],
   'tar-stream': ['src/docker/archive.ts'],
-  undici: ['addon/call.ts', 'addon/upstream/*', 'addon/packages.d.ts'],
+  undici: ['addon/call.ts', 'addon/packages.d.ts'],
   yaml: ['src/manifest.ts'],
   zod: ['contracts/*', 'src/manifest.ts', 'src/cli/manifest.ts'],
 };

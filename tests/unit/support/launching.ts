@@ -25,6 +25,7 @@ export function makeInput(own: Partial<LaunchInput> = {}): TestInput {
       values: { ANTHROPIC_API_KEY: { value: 'sk-ant-value', placeholder: 'sk-ant-placeholder' } },
       follow: () => ({ [Symbol.dispose]: () => {} }),
     },
+    upstream: { proxy: 'shown-outside:proxy', 'cert.0': 'shown-outside-cert', 'key.0': 'shown-outside-key' },
     key: Buffer.alloc(32, 1),
     terminal: false,
     provisioners: PROVISIONERS,

@@ -27,6 +27,7 @@ export function loaded(value: unknown, source: LoadedManifest['source'] = FILE):
     upstreamCa: manifest.egress.upstream_ca.map((path) => ({ path: `/home/user/${path}`, pem: 'PEM\n' })),
     secrets: Object.fromEntries(secret.map(([name]) => [name, `${CANARY}-${name}`])),
     credentials: {},
+    upstream: {},
     contentHash: 'a'.repeat(64),
   };
 }
@@ -54,7 +55,14 @@ export const full = loaded({
   egress: {
     allow: ['api.anthropic.com', '*.githubusercontent.com', 'git.example.com:8443'],
     upstream_ca: ['company-root.pem'],
+    upstream_proxy: {
+      url: 'http://proxy.example.com:3128',
+      credentials: { env: 'PROXY_LOGIN' },
+      no_proxy: ['git.example.com:8443'],
+    },
+    client_certificates: [{ host: 'api.anthropic.com', cert: 'client.pem', key: '~/client.key' }],
     tls_bump_ignore: ['git.example.com:8443'],
+    websockets: 'refuse',
     networks: ['compose_default'],
     allow_private: ['172.16.0.0/12'],
   },

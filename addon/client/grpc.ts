@@ -1,0 +1,171 @@
+/**
+ * Calls whose bodies are messages behind a prefix of five bytes: gRPC, gRPC-Web, and Connect's streams. Each message is a unit: read as what
+ * it decompresses to, sent as it came. The head goes first by itself, so that a server may speak before its caller does.
+ */
+import type { Readable } from 'node:stream';
+import { type Budget, type Gathering, gather } from '../budget.ts';
+import { decodeContent } from '../decode/inflate.ts';
+import { Work } from '../decode/work.ts';
+import { readFields } from '../h2fields.ts';
+import type { Inflow } from '../inflow.ts';
+import type { Field, Received, Refusal, Unit } from '../message.ts';
+import { valuesOf } from '../request.ts';
+import { trailerRefusal } from '../trailers.ts';
+
+/** How the messages of one call are written. */
+export interface Coding {
+  /** What a message with the flag is compressed with; more than one is a contradiction. */
+  readonly encodings: readonly string[];
+  /** Media type of a message's content, if it is one that a scanner knows. */
+  readonly type: string | undefined;
+}
+
+/** Undefined: the body is not a stream of messages. */
+export function codingOf(fields: readonly Field[]): Coding | undefined {
+  const [declared = ''] = valuesOf(fields, 'content-type');
+  const [, protocol, format] =
+    /^application\/(grpc|grpc-web|connect)(?:\+([a-z0-9.+-]+))?\s*(?:;|$)/i.exec(declared) ?? [];
+  if (protocol === undefined || valuesOf(fields, 'content-encoding').length > 0) return undefined;
+  const name = protocol.toLowerCase() === 'connect' ? 'connect-content-encoding' : 'grpc-encoding';
+  return {
+    encodings: valuesOf(fields, name),
+    type: format?.toLowerCase() === 'json' ? 'application/json' : undefined,
+  };
+}
+
+export interface MessagesOptions {
+  readonly coding: Coding;
+  readonly budget: Budget;
+  /** Bytes of one message. */
+  readonly bodyBytes: number;
+  readonly inflow: Inflow;
+}
+
+export async function* messages(stream: Readable, options: MessagesOptions): AsyncGenerator<Received> {
+  const { inflow } = options;
+  const reader = new MessageReader(options);
+  let trailers: Field[] = [];
+  stream.once('trailers', (_fields: unknown, _flags: unknown, list: readonly string[] = []) => {
+    trailers = readFields(list);
+  });
+  try {
+    yield nothing(MORE);
+    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+      inflow.count();
+      for (const read of reader.read(chunk as Buffer)) {
+        if (read.kind === 'refused') return yield read;
+        // Most calls have one message, and its end comes with it.
+        const isLast = inflow.isWhole && reader.isDrained && stream.readableLength === 0;
+        const refusal = isLast ? trailerRefusal(trailers) : undefined;
+        if (refusal) read.body.release();
+        if (refusal) return yield refusal;
+        yield* unitsOf(read, options.coding, isLast ? { last: true, trailers } : MORE);
+        if (isLast) return;
+      }
+    }
+    if (!inflow.isWhole) yield { kind: 'gone' };
+    else if (!reader.isBetween) yield refused(400, 'the last message is cut off');
+    else yield trailerRefusal(trailers) ?? nothing({ last: true, trailers });
+  } catch {
+    yield { kind: 'gone' }; // a stream that is reset is an error to whoever reads it
+  } finally {
+    reader.release();
+  }
+}
+
+interface Whole {
+  readonly kind: 'whole';
+  readonly prefix: Buffer;
+  readonly isCompressed: boolean;
+  readonly body: Gathering;
+}
+
+/** Bytes in, messages out. */
+class MessageReader {
+  readonly #budget: Budget;
+  readonly #bodyBytes: number;
+  #prefix: Buffer = NOTHING;
+  #body: Gathering | undefined;
+  /** Of what was given to be read. */
+  #left = 0;
+
+  constructor({ budget, bodyBytes }: MessagesOptions) {
+    this.#budget = budget;
+    this.#bodyBytes = bodyBytes;
+  }
+
+  get isBetween(): boolean {
+    return this.#prefix.length === 0;
+  }
+
+  /** Nothing is left of what was given to be read. */
+  get isDrained(): boolean {
+    return this.#left === 0;
+  }
+
+  /** Nothing follows a refusal. */
+  *read(chunk: Buffer): Generator<Whole | Refusal> {
+    for (let rest = chunk; rest.length > 0; ) {
+      const wanted = PREFIX - this.#prefix.length;
+      this.#prefix = Buffer.concat([this.#prefix, rest.subarray(0, wanted)]);
+      rest = rest.subarray(wanted);
+      if (this.#prefix.length < PREFIX) return;
+
+      const [flags, length] = [this.#prefix.readUInt8(0), this.#prefix.readUInt32BE(1)];
+      if ((flags & ~COMPRESSED) !== 0) return yield refused(400, 'a message has a flag that is not known');
+      if (length > this.#bodyBytes) return yield refused(413, `a message is larger than ${this.#bodyBytes} bytes`);
+      const body = (this.#body ??= gather(this.#budget, length));
+      const piece = rest.subarray(0, length - body.size);
+      rest = rest.subarray(piece.length);
+      if (piece.length > 0 && !body.add(piece)) return yield refused(503, 'too many request bodies are held');
+      if (body.size < length) return;
+      const whole = { kind: 'whole', prefix: this.#prefix, isCompressed: flags === COMPRESSED, body } as const;
+      this.#prefix = NOTHING;
+      this.#body = undefined;
+      this.#left = rest.length;
+      yield whole;
+    }
+  }
+
+  release(): void {
+    this.#body?.release();
+    this.#body = undefined;
+  }
+}
+
+/** A compressed message is read twice, because a decoder may leave out what stands behind the compressed text. */
+function* unitsOf(
+  { prefix, isCompressed, body }: Whole,
+  { encodings, type }: Coding,
+  end: Pick<Unit, 'last' | 'trailers'>,
+): Generator<Received> {
+  const bytes = body.bytes();
+  const release = () => body.release();
+  const unit = { kind: 'unit', size: prefix.length + bytes.length, ...end } as const;
+  const chunks = () => [prefix, bytes];
+  if (!isCompressed) return yield { ...unit, chunks, message: { type, bytes }, [Symbol.dispose]: release };
+
+  const [encoding, ...more] = encodings;
+  const decoded = encoding === undefined || more.length > 0 ? undefined : decodeContent(bytes, [encoding], new Work());
+  if (decoded?.kind !== 'decoded') {
+    release();
+    return yield refused(400, decoded ? `a message ${decoded.reason}` : 'a message does not say how it is compressed');
+  }
+  yield { ...nothing(MORE), message: { type: undefined, bytes } };
+  yield { ...unit, chunks, message: { type, bytes: decoded.body }, [Symbol.dispose]: release };
+}
+
+/** Sends nothing: the beginning, the end, or what is only to be judged. */
+function nothing({ last, trailers }: Pick<Unit, 'last' | 'trailers'>): Unit {
+  return { kind: 'unit', size: 0, last, trailers, chunks: () => [], [Symbol.dispose]: () => undefined };
+}
+
+function refused(status: number, reason: string): Refusal {
+  return { kind: 'refused', status, reason };
+}
+
+const MORE = { last: false, trailers: [] } as const;
+const NOTHING: Buffer = Buffer.alloc(0);
+/** Bytes of a flag and a length. */
+const PREFIX = 5;
+const COMPRESSED = 1;

@@ -1,0 +1,46 @@
+/** A judged request as bytes: its head written anew, its body framed anew. Pure. RFC 9112 sections 3 and 6. */
+import { hostInUrl } from '../../contracts/host.ts';
+import { chunk, lastChunk, writeRequestHead } from '../h1/write.ts';
+import { UPSTREAM_WRITE_BYTES } from '../limits.ts';
+import type { Field, RequestHead, Target, Unit } from '../message.ts';
+import { defaultPort } from '../request.ts';
+
+/** How the body of a request is told from what follows. `raw`: it is another protocol's, from the upstream's 101 on. */
+export type Coding = 'length' | 'chunked' | 'raw';
+
+/** `first`: the unit that goes with the head. */
+export function codingOf(head: RequestHead, first: Unit): Coding {
+  if (head.upgrade !== undefined) return 'raw';
+  return first.last && first.trailers.length === 0 ? 'length' : 'chunked';
+}
+
+/** `Host` stands first, framing last; what is between keeps case, order and duplicates. */
+export function writeHead(head: RequestHead, coding: Coding, size: number): Buffer {
+  const { method, path, target, fields, upgrade } = head;
+  const before: Field[] = [['Host', hostField(target)]];
+  if (upgrade !== undefined) before.push(['Connection', 'Upgrade'], ['Upgrade', upgrade]);
+  return writeRequestHead({ method, url: path, fields: [...before, ...fields, ...framing(method, coding, size)] });
+}
+
+/** A unit's bytes in pieces of a bounded size, each as it is written. */
+export async function* writeUnit(unit: Unit, coding: Coding): AsyncGenerator<Buffer> {
+  for await (const bytes of unit.chunks() as Iterable<Buffer> | AsyncIterable<Buffer>)
+    for (let at = 0; at < bytes.length; at += UPSTREAM_WRITE_BYTES) {
+      const piece = bytes.subarray(at, at + UPSTREAM_WRITE_BYTES);
+      yield coding === 'chunked' ? chunk(piece) : piece;
+    }
+  if (unit.last && coding === 'chunked') yield lastChunk(unit.trailers);
+}
+
+/** A body without bytes is announced where its method means something by one (RFC 9110 section 8.6). */
+function framing(method: string, coding: Coding, size: number): Field[] {
+  if (coding === 'chunked') return [['Transfer-Encoding', 'chunked']];
+  if (coding === 'raw' || (size === 0 && !MEANS_A_BODY.has(method))) return [];
+  return [['Content-Length', String(size)]];
+}
+
+const MEANS_A_BODY = new Set(['POST', 'PUT', 'PATCH']);
+
+function hostField({ scheme, host, port }: Target): string {
+  return port === defaultPort(scheme) ? hostInUrl(host) : `${hostInUrl(host)}:${port}`;
+}

@@ -4,13 +4,12 @@
  *
  *   node bench/parts.ts
  */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { Field } from '../addon/message.ts';
 import { makeMasks } from '../addon/masks.ts';
 import { parts } from '../addon/parts.ts';
 import { masksOf, masksWishSchema } from '../contracts/mask.ts';
 import { rulesOf } from '../contracts/policy.ts';
+import { chat, random, records } from './support/samples.ts';
 
 const WARM = 10;
 const COUNTED = 40;
@@ -29,7 +28,7 @@ const MASKS = makeMasks(
 measure('GET', Buffer.alloc(0));
 for (const size of [1_000, 10_000, 100_000, 1_000_000, 8_000_000])
   measure('JSON: a chat with source code in strings', chat(size));
-measure('JSON: records of plain values', Buffer.from(JSON.stringify(records(1_000_000))));
+measure('JSON: records of plain values', records(1_000_000));
 measure('JSON: one base64 picture', Buffer.from(JSON.stringify({ data: random(750_000).toString('base64') })));
 const picture = { source: { type: 'base64', data: random(750_000).toString('base64') } };
 measure('JSON: the same where a mask covers it', Buffer.from(JSON.stringify({ messages: [{ content: [picture] }] })));
@@ -64,34 +63,4 @@ function measure(name: string, body: Buffer): void {
   }
   times.sort((a, b) => a - b);
   console.log(`${(times[COUNTED / 2] ?? 0).toFixed(3).padStart(9)} ms  ${name} (${body.length} bytes): ${said}`);
-}
-
-/** Our own sources, as an agent sends them. */
-function chat(size: number): Buffer {
-  const code = [
-    '../addon/decode/runs.ts',
-    '../addon/scanner/match.ts',
-    '../contracts/manifest.ts',
-    '../package-lock.json',
-  ]
-    .map((file) => readFileSync(new URL(file, import.meta.url), 'utf8'))
-    .join('\n');
-  const messages: unknown[] = [];
-  for (let length = 0; length < size; length += 20_000)
-    messages.push({
-      role: 'user',
-      content: [{ type: 'text', text: code.slice(length % code.length).slice(0, Math.min(size, 19_000)) }],
-    });
-  return Buffer.from(JSON.stringify({ model: 'm', messages }));
-}
-
-function records(size: number): unknown[] {
-  const note = 'called about the order and the invoice of last month';
-  return Array.from({ length: size / 140 }, (_, id) => ({ id, name: `customer ${id % 977}`, note, score: id / 7 }));
-}
-
-function random(size: number): Buffer {
-  return Buffer.concat(
-    Array.from({ length: Math.ceil(size / 32) }, (_, at) => createHash('sha256').update(`bench ${at}`).digest()),
-  );
 }

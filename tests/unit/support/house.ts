@@ -30,8 +30,8 @@ const LAUNCHER: Row[] = [
     why: 'it is the border to any engine: types alone, so that an engine in memory is one as well',
   },
   {
-    files: ['src/{plan,describe,bind,builtin,egress,pipelock,redact}.ts'],
-    may: ['contracts/*', 'src/{builtin,egress,pipelock}.ts'],
+    files: ['src/{plan,container,scanner,secrets,describe,bind,builtin,egress,pipelock,redact}.ts'],
+    may: ['contracts/*', 'src/{builtin,container,egress,pipelock,scanner,secrets}.ts'],
     types: ['src/backend.ts', 'src/manifest.ts'],
     why: 'same input, same plan: no clock, no randomness, no file; what differs comes in as an argument',
   },

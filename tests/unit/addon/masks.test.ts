@@ -103,7 +103,7 @@ suite('the masks that come with bottle', () => {
     `CLAUDE_CODE_MESSAGING_TOKEN=${'0a'.repeat(16)}`,
   ];
   for (const hash of hashes)
-    it(`lockfile-hashes covers ${hash.slice(0, 8)}… wherever it stands, towards any host`, () => {
+    it(`known-forms covers ${hash.slice(0, 8)}… wherever it stands, towards any host`, () => {
       const [, run = ''] = /^(?:sha\d+-|h1:|\w+=)(.*)$/.exec(hash) ?? [];
       for (const text of [
         hash,
@@ -115,7 +115,7 @@ suite('the masks that come with bottle', () => {
         const body = JSON.stringify({ a: [text] });
         const { parts: all, masked } = prepared({ host: 'any.example', body });
         assert.equal(all[0]?.body.toString(), body.replaceAll(run, 'masked'));
-        assert.deepEqual(masked, [{ mask: 'lockfile-hashes', bytes: run.length * (text.split(run).length - 1) }]);
+        assert.deepEqual(masked, [{ mask: 'known-forms', bytes: run.length * (text.split(run).length - 1) }]);
       }
     });
 
@@ -124,7 +124,7 @@ suite('the masks that come with bottle', () => {
       builtIn(allow, wish).map(({ name, hosts }) => [name, hosts?.map(({ host }) => host)]);
     assert.deepEqual(names(['api.openai.com', 'a.test']), [
       ['openai', ['api.openai.com']],
-      ['lockfile-hashes', undefined],
+      ['known-forms', undefined],
     ]);
     assert.deepEqual(names(['*.googleapis.com'])[0], [
       'gemini',

@@ -1,4 +1,5 @@
 /** Masks: what they take out of a scan copy, what they leave, and that nothing can hide behind them. */
+import { secretsIn } from '../../../addon/scanner/detect.ts';
 import assert from 'node:assert/strict';
 import { after, before, it, suite } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -52,7 +53,11 @@ function prepare({ host = 'api.anthropic.com', type = 'application/json', body, 
     ...(message ? { message: { type, bytes } } : {}),
     [Symbol.dispose]: () => undefined,
   };
-  return parts({ id: 'id', nonce: 'nonce' }, head, unit, { reads: 'plain', bodyBytes: BIG, masks: makeMasks(masks) });
+  return parts({ id: 'id', nonce: 'nonce' }, head, unit, {
+    reads: 'plain',
+    bodyBytes: BIG,
+    masking: { masks: makeMasks(masks), secretsIn },
+  });
 }
 
 function prepared(sent: Sent): Extract<Preparation, { kind: 'prepared' }> {

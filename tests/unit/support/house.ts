@@ -179,7 +179,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/parts.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{masks,reading}.ts', 'addon/decode/*', 'addon/scanner/detect.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{masks,reading}.ts', 'addon/decode/*'],
     why: 'what a scanner is given follows from the request alone: no socket, no file, no randomness',
   },
   {
@@ -273,6 +273,7 @@ const SIDECAR: Row[] = [
       'addon/client/*',
       'addon/upstream/*',
       'addon/websocket/*',
+      'addon/scanner/detect.ts',
       'node:{crypto,os,path,readline}',
     ],
     why: 'they put the parts together; the scanner is another program',

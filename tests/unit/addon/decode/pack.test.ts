@@ -1,4 +1,5 @@
 /** What `git push` sends, read object by object. */
+import { secretsIn } from '../../../../addon/scanner/detect.ts';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -78,7 +79,7 @@ function inPlain(body: Buffer, type = PUSH) {
     [Symbol.dispose]: () => undefined,
   } as const;
   const masks = makeMasks(masksOf(masksWishSchema.parse({}), []));
-  const limits = { reads: 'plain', bodyBytes: 8 * 1024 * 1024, masks } as const;
+  const limits = { reads: 'plain', bodyBytes: 8 * 1024 * 1024, masking: { masks, secretsIn } } as const;
   return parts(
     { id: 'id', nonce: 'nonce' },
     { method: 'POST', path: '/a.git/git-receive-pack', fields, target },

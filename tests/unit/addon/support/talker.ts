@@ -1,6 +1,7 @@
 /** Both ends of a WebSocket as little as can be: what they are told is written as it is, and what comes is read from the RFC. */
 import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Authority } from '../../../../addon/authority.ts';
 import { frame, type Written } from '../websocket/frames.ts';
 import { listenRaw, openTunnel, readHead, type Rig, type TestUpstream } from '../rig.ts';
@@ -15,7 +16,7 @@ export interface Came {
 }
 
 /** Reads frames for good; `on` gets each. */
-export function readFrames(socket: Socket, on: (came: Came) => void): void {
+export function readFrames(socket: Duplex, on: (came: Came) => void): void {
   let bytes: Buffer = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => {
     bytes = Buffer.concat([bytes, chunk]);
@@ -91,14 +92,14 @@ export async function makeEcho(tls: { ca: Authority; host: string }, options: Ec
   return { ...listening, heads, came, over, sockets };
 }
 
-/** An agent's end. */
+/** An agent's end, over a connection or a stream of one. */
 export class Talker {
-  readonly socket: Socket;
+  readonly socket: Duplex;
   readonly head: string;
   readonly came: Came[] = [];
   isOver = false;
 
-  constructor(socket: Socket, head: string) {
+  constructor(socket: Duplex, head: string) {
     this.socket = socket;
     this.head = head;
     readFrames(socket, (one) => this.came.push(one));

@@ -18,8 +18,14 @@ export interface Came {
 /** Reads frames for good; `on` gets each. */
 export function readFrames(socket: Duplex, on: (came: Came) => void): void {
   let bytes: Buffer = Buffer.alloc(0);
+  let chunks: Buffer[] = [];
+  let missing = 0;
   socket.on('data', (chunk: Buffer) => {
-    bytes = Buffer.concat([bytes, chunk]);
+    chunks.push(chunk);
+    missing -= chunk.length;
+    if (missing > 0) return;
+    bytes = Buffer.concat([bytes, ...chunks]);
+    chunks = [];
     for (;;) {
       const [first = 0, second = 0] = bytes;
       const short = second & 0x7f;
@@ -28,7 +34,8 @@ export function readFrames(socket: Duplex, on: (came: Came) => void): void {
       const size = 2 + extended + (masked ? 4 : 0);
       if (bytes.length < Math.max(2, size)) return;
       const length = extended === 8 ? Number(bytes.readBigUInt64BE(2)) : extended === 2 ? bytes.readUInt16BE(2) : short;
-      if (bytes.length < size + length) return;
+      missing = size + length - bytes.length;
+      if (missing > 0) return;
       const key = masked ? bytes.subarray(size - 4, size) : Buffer.alloc(4);
       const payload = Buffer.from(bytes.subarray(size, size + length).map((byte, at) => byte ^ (key[at % 4] ?? 0)));
       bytes = bytes.subarray(size + length);

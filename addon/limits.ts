@@ -103,7 +103,7 @@ export const EXTRACT_SPARE = 256 * KiB;
 export const EXTRACT_OVERLAP = 4 * KiB;
 /**
  * Bytes of the messages before that are read once more together with the beginning of the next, and bytes of that: longer than any
- * private key. An open WebSocket keeps at most three such ends, and 32 KiB more where it compresses.
+ * private key. An open WebSocket keeps at most three such ends, and 32 KiB more where it compresses; a gRPC call at most four.
  */
 export const SEAM_BYTES = 4 * KiB;
 

@@ -1,7 +1,7 @@
 /**
- * Leaves declared base64 out of what a scanner of others is shown. Pure. A mask covers a run that is wholly base64, at a declared place
- * of a body that our own strict reader takes for JSON, or a hash in one of the exact forms of lockfiles, or one token that is worth nothing elsewhere: never plain text. What it covers
- * is given back, to be searched in another way.
+ * Leaves out of what a scanner of others is shown what it would wrongly take for a secret. Pure. A mask covers a run that is wholly base64,
+ * at a declared place of a body that our own strict reader takes for JSON; or what has one of a few exact forms, a lockfile's hash or a
+ * token that is worth nothing elsewhere. Never plain text. What it covers is given back, to be searched in another way.
  */
 import type { Host } from '../contracts/host.ts';
 import type { Mask, Masked } from '../contracts/mask.ts';

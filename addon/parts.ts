@@ -15,7 +15,6 @@ import type { Field, Message, Refusal, RequestHead, Unit } from './message.ts';
 import { NOTHING, PLAIN_TEXT, readBody, readPacked, refused } from './reading.ts';
 import { type ScannedPart, sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
-import { secretsIn } from './scanner/detect.ts';
 
 /** One part as it is sent. */
 export interface ScanPart extends ScannedPart {
@@ -31,8 +30,15 @@ export interface ScannerLimits {
   readonly reads: 'all' | 'plain';
   /** Bytes of one part's body, and so of a request's. */
   readonly bodyBytes: number;
-  /** What it is not shown; everything is if there are none. */
-  readonly masks?: Masks;
+  /** Without it, it is shown everything. */
+  readonly masking?: Masking;
+}
+
+/** What a scanner is not shown, and what is searched in its place. */
+export interface Masking {
+  readonly masks: Masks;
+  /** Names of the rules that find a secret. */
+  readonly secretsIn: (hidden: Buffer) => readonly string[];
 }
 
 /** A unit in the form in which it is scanned. */
@@ -134,7 +140,7 @@ function inPlain(
   head: RequestHead,
   unit: Unit,
   sent: Buffer,
-  { bodyBytes, masks = NO_MASKS }: ScannerLimits,
+  { bodyBytes, masking }: ScannerLimits,
 ): Form | Exclude<Preparation, Prepared> {
   const content = decodeContent(sent, valuesOf(head.fields, 'content-encoding'), new Work(bodyBytes));
   if (content.kind === 'unscannable') return refused(content.why === 'size' ? 413 : 400, `the body ${content.reason}`);
@@ -142,13 +148,14 @@ function inPlain(
 
   const [declared] = valuesOf(head.fields, 'content-type');
   // What one message of a stream hides, no line of the journal would say.
-  const here = unit.message ? NO_MASKS(head.target.host) : masks(head.target.host);
+  const masks = unit.message || !masking ? NO_MASKS : masking.masks;
+  const here = masks(head.target.host);
   const reading = readBody(content.body, declared, here);
   const packed = readPacked(content.body, declared, new Work(bodyBytes), here);
   if ('kind' in packed) return packed;
   const runs = [...reading.runs, ...packed.runs];
   const hidden = Buffer.concat(runs.flatMap(({ bytes }) => [bytes, BETWEEN_RUNS]));
-  const names = secretsIn(hidden);
+  const names = runs.length > 0 && masking ? masking.secretsIn(hidden) : [];
   if (names.length > 0) return { kind: 'block', finding: `blocked: request body contains secret: ${names.join(', ')}` };
 
   const most = 2 * (content.body.length + packed.text.length) + EXTRACT_SPARE;

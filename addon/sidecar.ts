@@ -90,7 +90,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   });
   const bodies = makeBodies({ budget, spool, limit });
   const scanner = connectScanner({
-    ...reachOf(config.scanner),
+    ...(await reachOf(config.scanner)),
     key,
     budget,
     review: (all) => secrets.review(all),
@@ -231,9 +231,9 @@ function sinkOptions({ address, sink }: PipelockScanner, key: Buffer): SinkOptio
 }
 
 /** One scan per core: a network scanner takes a core for each, and more of them would only wait inside it. */
-function reachOf(
+async function reachOf(
   scanner: SidecarConfig['scanner'],
-): Pick<ScannerOptions, 'reach' | 'limits' | 'windowBytes' | 'connections' | 'queue'> {
+): Promise<Pick<ScannerOptions, 'reach' | 'limits' | 'windowBytes' | 'connections' | 'queue'>> {
   if (scanner.kind === 'embedded')
     return {
       reach: { kind: 'socket', path: scanner.socket },
@@ -241,9 +241,11 @@ function reachOf(
       windowBytes: WINDOW_BYTES,
     };
   const { address, port, body_bytes: bodyBytes, masks } = scanner;
+  // Loaded where it is wanted only: the rules take 13 MB of memory.
+  const { secretsIn } = await import('./scanner/detect.ts');
   return {
     reach: { kind: 'tcp', address, port },
-    limits: { reads: 'plain', bodyBytes, masks: makeMasks(masks) },
+    limits: { reads: 'plain', bodyBytes, masking: { masks: makeMasks(masks), secretsIn } },
     windowBytes: NETWORK_WINDOW_BYTES,
     connections: availableParallelism(),
     queue: NETWORK_SCAN_QUEUE,

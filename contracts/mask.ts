@@ -113,11 +113,14 @@ export function masksOf(wish: MasksWish, allow: readonly Rule[]): Mask[] {
     places: [...MODELS[name].places],
     hashes: false,
   })).filter(({ hosts }) => hosts.length > 0);
-  // Lockfiles are read to models, pushed to every forge, and published.
-  return [...models, { name: 'lockfile-hashes', hosts: null, places: [], hashes: true }, ...own];
+  // Exact forms of what is no secret elsewhere. Lockfiles are read to models, pushed to every forge, and published.
+  return [...models, { name: 'known-forms', hosts: null, places: [], hashes: true }, ...own];
 }
 
 export function formatMask({ name, hosts, places, hashes }: Mask): string {
-  const what = [...(hashes ? ['hashes as in lockfiles'] : []), ...(places.length > 0 ? [places.join(', ')] : [])];
+  const what = [
+    ...(hashes ? ['hashes as in lockfiles, and the local token of Claude Code'] : []),
+    ...(places.length > 0 ? [places.join(', ')] : []),
+  ];
   return `${name}: towards ${hosts?.map(formatRule).join(', ') ?? 'every host'}: ${what.join('; ')}`;
 }

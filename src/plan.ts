@@ -1,16 +1,15 @@
 /** What a launch will make, decided before anything is touched. Pure: same manifest, same session, same plan. */
 import { formatUnscanned, memoryBytes, readBodies } from '../contracts/bodies.ts';
-import { masksOf, masksWishSchema } from '../contracts/mask.ts';
-import { PIPELOCK_BODY_BYTES, PIPELOCK_IMAGE, PIPELOCK_VERSIONS, versionOfImage } from '../contracts/pipelock.ts';
 import { looksLikeCredential } from '../contracts/placeholder.ts';
-import { type ContainerSpec, type LaunchPlan, late, type MountSpec, type Role } from '../contracts/plan.ts';
+import { type ContainerSpec, type LaunchPlan, late, type MountSpec } from '../contracts/plan.ts';
 import { formatRule, type Policy, parseRule } from '../contracts/policy.ts';
-import { formatPlace, formatSource, hostsOf, placesOf } from '../contracts/secret.ts';
+import { hostsOf } from '../contracts/secret.ts';
 import { BUNDLE_FILE, CERTIFICATE_FILE, clientVariables } from '../contracts/variables.ts';
-import { OWN_CREDENTIALS } from './builtin.ts';
+import { container, DNS_PORT, HARDENED, MIB, UNPRIVILEGED } from './container.ts';
 import { lateUpstream, planUpstream, printUpstream } from './egress.ts';
 import type { LoadedManifest } from './manifest.ts';
-import { PIPELOCK_FILE, PIPELOCK_FOLDER, PIPELOCK_PORT, pipelockConfig } from './pipelock.ts';
+import { planScanner } from './scanner.ts';
+import { lateSecrets, placeholders, planSecrets, printSecrets } from './secrets.ts';
 
 export interface PlanOptions {
   /** Names everything that the session makes. */
@@ -23,12 +22,7 @@ export interface PlanOptions {
 export const HOME = '/home/agent';
 
 const PROXY_PORT = 8080;
-const DNS_PORT = 53;
-const SOCKET_FOLDER = '/run/bottle';
 const JOURNAL_FOLDER = '/var/lib/bottle';
-/** The sidecar's and the scanner's user: nobody. */
-const UNPRIVILEGED = '65534:65534';
-const MIB = 1024 ** 2;
 
 export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOptions): LaunchPlan {
   const { manifest } = loaded;
@@ -48,7 +42,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
     path: HOME,
   };
   const agentCommand = command ?? manifest.agent.command;
-  const scan = manifest.scanner.kind === 'pipelock' ? pipelock(manifest.scanner, policy, name) : embedded(name);
+  const scan = planScanner(loaded, policy, name);
 
   const gate = container(name('gate'), 'gate', {
     entrypoint: ['/bin/sh', '/opt/bottle/addon/gate/gate.sh'],
@@ -147,7 +141,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
         upstream_ca: loaded.upstreamCa.map(({ pem }) => pem),
         ...planUpstream(manifest.egress),
         scanner: scan.reached,
-        secrets: boundSecrets(loaded),
+        secrets: planSecrets(loaded),
         bodies,
         journal: `${JOURNAL_FOLDER}/journal.ndjson`,
       },
@@ -165,7 +159,7 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       mitm: { enabled: true, ca_fingerprint: null },
     },
     scanner: scan.plan,
-    secrets: secretsPrinted(loaded),
+    secrets: printSecrets(loaded),
     trust: { files: [CERTIFICATE_FILE, BUNDLE_FILE], variables, update_ca_certificates: true },
     home,
     agent_user: user,
@@ -176,134 +170,6 @@ export function planLaunch(loaded: LoadedManifest, { slug, command }: PlanOption
       ...scan.late_bound,
     },
     notes: [...notes(loaded), ...bodies.unscanned.map(formatUnscanned)],
-  };
-}
-
-/** What a plan says of its scanner. */
-interface Scan {
-  readonly plan: LaunchPlan['scanner'];
-  readonly scanner: ContainerSpec;
-  readonly check: ContainerSpec | null;
-  readonly image: LaunchPlan['images']['scanner'];
-  readonly networks: LaunchPlan['networks'];
-  readonly volume: LaunchPlan['volumes'][number];
-  /** How the sidecar reaches it. */
-  readonly reached: LaunchPlan['config']['bump']['scanner'];
-  readonly joined: Extract<ContainerSpec['network'], { kind: 'networks' }>['networks'];
-  readonly shared: MountSpec[];
-  readonly config: LaunchPlan['config']['scanner'];
-  readonly late_bound: Record<string, string>;
-}
-
-/** Without any network: a unix socket on a volume in memory. */
-function embedded(name: (part: string) => string): Scan {
-  const socket = `${SOCKET_FOLDER}/scan.sock`;
-  const shared: MountSpec[] = [{ kind: 'volume', source: name('scan'), target: SOCKET_FOLDER, read_only: false }];
-  return {
-    plan: { kind: 'embedded' },
-    scanner: container(name('scanner'), 'scanner', {
-      entrypoint: ['node', '/opt/bottle/addon/scanner/main.js'],
-      user: UNPRIVILEGED,
-      network: { kind: 'none' },
-      mounts: shared,
-      limits: { memory_bytes: 1024 * MIB, cpus: null, pids: 128 },
-    }),
-    check: null,
-    image: undefined,
-    networks: [],
-    volume: { name: name('scan'), role: 'scan', keep: false },
-    reached: { kind: 'embedded', socket },
-    joined: [],
-    shared,
-    config: { version: 1, key: late('session.key'), socket, own_credentials: [...OWN_CREDENTIALS] },
-    late_bound: {},
-  };
-}
-
-/**
- * Alone on a network on which the sidecar is the only resolver and the only address. It reads no standard input, so it has no
- * lifeline: when the sidecar is gone nothing reaches it, and the sweep removes it.
- */
-function pipelock(wish: LoadedManifest['manifest']['scanner'], policy: Policy, name: (part: string) => string): Scan {
-  const masks = masksOf(wish.masks ?? masksWishSchema.parse({}), policy.rules);
-  const reference = wish.image ?? PIPELOCK_IMAGE;
-  const version = wish.version ?? versionOfImage(reference) ?? PIPELOCK_VERSIONS[0];
-  // Root's, and the scanner is nobody: writable in name only, because the engine puts no file into a volume that is read-only.
-  const mounts: MountSpec[] = [{ kind: 'volume', source: name('config'), target: PIPELOCK_FOLDER, read_only: false }];
-  const common = { image: late('image.scanner'), user: UNPRIVILEGED, mounts };
-  const limits = { memory_bytes: 1024 * MIB, cpus: null, pids: 256 };
-  return {
-    plan: { kind: 'pipelock', version, file: PIPELOCK_FILE, config: pipelockConfig(version) as never, masks },
-    scanner: container(name('scanner'), 'scanner', {
-      ...common,
-      command: ['run', '--config', PIPELOCK_FILE],
-      network: { kind: 'networks', networks: [{ name: name('scan'), address: late('address.scanner') }] },
-      dns: [late('address.sink')],
-      limits,
-      attach: 'alone',
-    }),
-    check: container(name('check'), 'check', {
-      ...common,
-      command: ['check', '--config', PIPELOCK_FILE],
-      network: { kind: 'none' },
-      limits,
-      attach: 'none',
-    }),
-    image: { kind: 'named', reference },
-    networks: [{ name: name('scan'), role: 'scan', subnet: late('subnet.scan') }],
-    volume: { name: name('config'), role: 'config', keep: false },
-    reached: {
-      kind: 'pipelock',
-      address: late('address.scanner'),
-      port: PIPELOCK_PORT,
-      sink: { address: late('address.sink'), port: 80, dns_port: DNS_PORT },
-      body_bytes: PIPELOCK_BODY_BYTES,
-      masks,
-    },
-    joined: [{ name: name('scan'), address: late('address.sink') }],
-    shared: [],
-    config: null,
-    late_bound: {
-      'address.scanner': "the scanner's address on the scan network: follows from subnet.scan",
-      'address.sink': "the sidecar's address on the scan network: follows from subnet.scan",
-      'cidr.sink': 'that address alone, as a block',
-      'image.scanner': "the scanner image's id",
-      'subnet.scan': 'a free subnet, found when the network is made',
-    },
-  };
-}
-
-const HARDENED: ContainerSpec['hardening'] = {
-  cap_drop: ['ALL'],
-  cap_add: [],
-  no_new_privileges: true,
-  read_only_root: true,
-  init: false,
-  sysctls: {},
-};
-
-/** A container of our own, with what all of them have in common. */
-function container(
-  name: string,
-  role: Role,
-  own: Partial<ContainerSpec> & Pick<ContainerSpec, 'network' | 'limits'>,
-): ContainerSpec {
-  return {
-    name,
-    role,
-    image: late('image.sidecar'),
-    entrypoint: null,
-    command: null,
-    user: null,
-    workdir: null,
-    env: {},
-    dns: [],
-    mounts: [],
-    hardening: HARDENED,
-    attach: 'lifeline',
-    terminal: 'none',
-    log: 'capped',
-    ...own,
   };
 }
 
@@ -333,41 +199,6 @@ function agentEnv({ manifest, secrets }: LoadedManifest): ContainerSpec['env'] {
     Object.entries(manifest.agent.env).map(([name, value]) => [
       name,
       Object.hasOwn(secrets, name) ? late(`env.${name}`) : value,
-    ]),
-  );
-}
-
-/** What the agent gets in the place of its credentials. */
-function placeholders({ manifest }: LoadedManifest): ContainerSpec['env'] {
-  return Object.fromEntries(Object.keys(manifest.secrets).map((name) => [name, late(`placeholder.${name}`)]));
-}
-
-function boundSecrets({ manifest }: LoadedManifest): LaunchPlan['config']['bump']['secrets'] {
-  return Object.entries(manifest.secrets).map(([name, wish]) => ({
-    name,
-    placeholder: late(`placeholder.${name}`),
-    value: late(`secret.${name}`),
-    hosts: hostsOf(wish),
-    places: placesOf(wish),
-    headers: wish.headers,
-  }));
-}
-
-function secretsPrinted({ manifest }: LoadedManifest): LaunchPlan['secrets'] {
-  return Object.entries(manifest.secrets).map(([name, wish]) => ({
-    name,
-    from: formatSource(wish.from),
-    hosts: hostsOf(wish).map(({ identity, ...rule }) => ({ rule: formatRule(rule), identity })),
-    places: placesOf(wish).map(formatPlace),
-    headers: wish.headers,
-  }));
-}
-
-function lateSecrets({ manifest }: LoadedManifest): Record<string, string> {
-  return Object.fromEntries(
-    Object.keys(manifest.secrets).flatMap((name) => [
-      [`placeholder.${name}`, 'random, of the shape of the credential that it stands for'],
-      [`secret.${name}`, 'read at the launch; given to the sidecar by standard input only'],
     ]),
   );
 }

@@ -84,9 +84,15 @@ function requestsByUs(pieces: readonly Buffer[]): Taken[] {
     if (!body || trailerRefusal(body.trailers)) return taken;
     const read: Read = { ...bare(line, version, fields), ...body };
     taken.push({ read, upstream: forwarded(judged, body) });
-    // Node reads nothing behind an offer to switch that has a body, even where nobody takes it up.
-    if (!persists(head) || namedByConnection(fields).has('upgrade')) return taken;
+    // Node reads nothing behind an offer to switch that has a body, even where nobody takes it up; and it takes either field for one.
+    const offers = [fields, renamed(fields)].some((some) => namedByConnection(some).has('upgrade'));
+    if (!persists(head) || offers) return taken;
   }
+}
+
+/** `Proxy-Connection` alone, as if it were `Connection`. */
+function renamed(fields: readonly Field[]): Field[] {
+  return fields.flatMap(([name, value]) => (/^proxy-connection$/i.test(name) ? [['Connection', value] as const] : []));
 }
 
 function answersByUs(method: string, pieces: readonly Buffer[]): Read[] {

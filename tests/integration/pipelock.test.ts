@@ -244,7 +244,7 @@ describe('with pipelock', { skip }, () => {
       name: slug,
     });
     assert.match(stdout, /^200 300\d\d\d true\n403 300\d\d\d false\n$/, stderr);
-    assert.match(stderr, /masks on: anthropic, lockfile-hashes/);
+    assert.match(stderr, /masks on: anthropic, known-forms/);
     assert.equal((await seenAt('/masked')).length, 1);
     const admitted = (await world.records(slug)).filter(({ event }) => event === 'admitted');
     assert.deepEqual(

@@ -1,4 +1,5 @@
 /** Masks: what they take out of a scan copy, what they leave, and that nothing can hide behind them. */
+import { secretsIn } from '../../../addon/scanner/detect.ts';
 import assert from 'node:assert/strict';
 import { after, before, it, suite } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -52,7 +53,11 @@ function prepare({ host = 'api.anthropic.com', type = 'application/json', body, 
     ...(message ? { message: { type, bytes } } : {}),
     [Symbol.dispose]: () => undefined,
   };
-  return parts({ id: 'id', nonce: 'nonce' }, head, unit, { reads: 'plain', bodyBytes: BIG, masks: makeMasks(masks) });
+  return parts({ id: 'id', nonce: 'nonce' }, head, unit, {
+    reads: 'plain',
+    bodyBytes: BIG,
+    masking: { masks: makeMasks(masks), secretsIn },
+  });
 }
 
 function prepared(sent: Sent): Extract<Preparation, { kind: 'prepared' }> {
@@ -103,7 +108,7 @@ suite('the masks that come with bottle', () => {
     `CLAUDE_CODE_MESSAGING_TOKEN=${'0a'.repeat(16)}`,
   ];
   for (const hash of hashes)
-    it(`lockfile-hashes covers ${hash.slice(0, 8)}… wherever it stands, towards any host`, () => {
+    it(`known-forms covers ${hash.slice(0, 8)}… wherever it stands, towards any host`, () => {
       const [, run = ''] = /^(?:sha\d+-|h1:|\w+=)(.*)$/.exec(hash) ?? [];
       for (const text of [
         hash,
@@ -115,7 +120,7 @@ suite('the masks that come with bottle', () => {
         const body = JSON.stringify({ a: [text] });
         const { parts: all, masked } = prepared({ host: 'any.example', body });
         assert.equal(all[0]?.body.toString(), body.replaceAll(run, 'masked'));
-        assert.deepEqual(masked, [{ mask: 'lockfile-hashes', bytes: run.length * (text.split(run).length - 1) }]);
+        assert.deepEqual(masked, [{ mask: 'known-forms', bytes: run.length * (text.split(run).length - 1) }]);
       }
     });
 
@@ -124,7 +129,7 @@ suite('the masks that come with bottle', () => {
       builtIn(allow, wish).map(({ name, hosts }) => [name, hosts?.map(({ host }) => host)]);
     assert.deepEqual(names(['api.openai.com', 'a.test']), [
       ['openai', ['api.openai.com']],
-      ['lockfile-hashes', undefined],
+      ['known-forms', undefined],
     ]);
     assert.deepEqual(names(['*.googleapis.com'])[0], [
       'gemini',

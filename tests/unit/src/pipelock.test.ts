@@ -133,7 +133,7 @@ suite('a launch with pipelock', () => {
       port: 8888,
       sink: { address: '10.211.3.2', port: 80, dns_port: 53 },
       body_bytes: 8_388_608,
-      masks: [{ name: 'lockfile-hashes', hosts: null, places: [], hashes: true }],
+      masks: [{ name: 'known-forms', hosts: null, places: [], hashes: true }],
     });
     assert.deepEqual(backend.container('scanner').input, []);
   });

@@ -30,8 +30,8 @@ const LAUNCHER: Row[] = [
     why: 'it is the border to any engine: types alone, so that an engine in memory is one as well',
   },
   {
-    files: ['src/{plan,describe,bind,builtin,egress,pipelock,redact}.ts'],
-    may: ['contracts/*', 'src/{builtin,egress,pipelock}.ts'],
+    files: ['src/{plan,container,scanner,secrets,describe,bind,builtin,egress,pipelock,redact}.ts'],
+    may: ['contracts/*', 'src/{builtin,container,egress,pipelock,scanner,secrets}.ts'],
     types: ['src/backend.ts', 'src/manifest.ts'],
     why: 'same input, same plan: no clock, no randomness, no file; what differs comes in as an argument',
   },
@@ -179,7 +179,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/parts.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{masks,reading}.ts', 'addon/decode/*', 'addon/scanner/detect.ts'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{masks,reading}.ts', 'addon/decode/*'],
     why: 'what a scanner is given follows from the request alone: no socket, no file, no randomness',
   },
   {
@@ -273,6 +273,7 @@ const SIDECAR: Row[] = [
       'addon/client/*',
       'addon/upstream/*',
       'addon/websocket/*',
+      'addon/scanner/detect.ts',
       'node:{crypto,os,path,readline}',
     ],
     why: 'they put the parts together; the scanner is another program',

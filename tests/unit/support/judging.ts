@@ -1,4 +1,5 @@
 /** The real pipelock under our configuration, with our sink behind it, asked as the sidecar asks it; only where nobody else is (`runAlone`). */
+import { secretsIn } from '../../../addon/scanner/detect.ts';
 import { makeMasks } from '../../../addon/masks.ts';
 import { masksOf } from '../../../contracts/mask.ts';
 import { parseHost } from '../../../contracts/host.ts';
@@ -37,7 +38,7 @@ export async function openJudge(file: string, version: PipelockVersion): Promise
     limits: {
       reads: 'plain',
       bodyBytes: PIPELOCK_BODY_BYTES,
-      masks: makeMasks(masksOf({ built_in: true, own: [] }, [])),
+      masking: { masks: makeMasks(masksOf({ built_in: true, own: [] }, [])), secretsIn },
     },
     key,
     budget: makeBudget(BUDGET_BYTES),

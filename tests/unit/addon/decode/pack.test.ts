@@ -1,4 +1,5 @@
 /** What `git push` sends, read object by object. */
+import { secretsIn } from '../../../../addon/scanner/detect.ts';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -78,7 +79,7 @@ function inPlain(body: Buffer, type = PUSH) {
     [Symbol.dispose]: () => undefined,
   } as const;
   const masks = makeMasks(masksOf(masksWishSchema.parse({}), []));
-  const limits = { reads: 'plain', bodyBytes: 8 * 1024 * 1024, masks } as const;
+  const limits = { reads: 'plain', bodyBytes: 8 * 1024 * 1024, masking: { masks, secretsIn } } as const;
   return parts(
     { id: 'id', nonce: 'nonce' },
     { method: 'POST', path: '/a.git/git-receive-pack', fields, target },
@@ -244,7 +245,7 @@ suite('a push', () => {
     const file = hashes.map((hash) => `      "integrity": "sha512-${hash}",\n`).join('');
     const all = inPlain(Buffer.concat([COMMANDS, pack(object(BLOB, Buffer.from(file)))]));
     assert.ok(all.kind === 'prepared');
-    assert.deepEqual(all.masked, [{ mask: 'lockfile-hashes', bytes: 50 * 88 }]);
+    assert.deepEqual(all.masked, [{ mask: 'known-forms', bytes: 50 * 88 }]);
     for (const { body } of all.parts) for (const hash of hashes) assert.ok(!body.includes(hash));
   });
 

@@ -79,7 +79,7 @@ suite('before the agent', () => {
       await world.run('start', '--scanner', kind);
       return world.said.filter((line) => line.includes('masks'));
     };
-    assert.deepEqual(await said('pipelock'), ['masks on: anthropic, lockfile-hashes']);
+    assert.deepEqual(await said('pipelock'), ['masks on: anthropic, known-forms']);
     assert.deepEqual(await said('embedded'), []);
   });
 

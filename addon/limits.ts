@@ -103,7 +103,7 @@ export const EXTRACT_SPARE = 256 * KiB;
 export const EXTRACT_OVERLAP = 4 * KiB;
 /**
  * Bytes of the messages before that are read once more together with the beginning of the next, and bytes of that: longer than any
- * private key. An open WebSocket keeps at most three such ends, and 32 KiB more where it compresses.
+ * private key. An open WebSocket keeps at most three such ends, and 32 KiB more where it compresses; a gRPC call at most four.
  */
 export const SEAM_BYTES = 4 * KiB;
 
@@ -174,6 +174,11 @@ export const PATH_CHARACTERS = 256;
 export const CLIENT_STREAMS = 128;
 /** Bytes that the agent may send on a stream before they are taken: one host, so that nothing is gained by more. */
 export const CLIENT_WINDOW = 1 * MiB;
+/**
+ * Bytes that the agent may send on all streams of a connection together before any arrive; HTTP/2 begins with 64 KiB. Node gives them back as
+ * they come, whoever reads them: what waits is bounded by the streams' windows and the budget.
+ */
+export const CLIENT_SESSION_WINDOW = 16 * MiB;
 /** Resets of an HTTP/2 connection at once, and per second from then on (CVE-2023-44487): a browser drops a page's requests together. */
 export const STREAM_RESETS = 500;
 export const STREAM_RESETS_PER_SECOND = 33;
@@ -189,6 +194,8 @@ export const STREAM_LINGER_MS = 1_000;
 
 /** Bytes that an upstream may send on a stream before they are taken: from 100 ms away that is 40 MB/s. */
 export const UPSTREAM_WINDOW = 4 * MiB;
+/** The same of an upstream's connection, whose streams share it: 64 KiB from 100 ms away would be 0.6 MB/s for all of them. */
+export const UPSTREAM_SESSION_WINDOW = 64 * MiB;
 /** Bytes of answers over HTTP/2 that wait for an agent that is slower: 64 full windows. */
 export const UPSTREAM_HELD_BYTES = 256 * MiB;
 /** Streams on one HTTP/2 connection to an upstream, if it allows as many. */

@@ -5,11 +5,13 @@
 import type { Readable } from 'node:stream';
 import { type Budget, type Gathering, gather } from '../budget.ts';
 import { decodeContent } from '../decode/inflate.ts';
+import { readingsOf } from '../decode/protobuf.ts';
 import { Work } from '../decode/work.ts';
 import { readFields } from '../h2fields.ts';
 import type { Inflow } from '../inflow.ts';
 import type { Field, Received, Refusal, Unit } from '../message.ts';
 import { valuesOf } from '../request.ts';
+import { Seams } from '../seam.ts';
 import { trailerRefusal } from '../trailers.ts';
 
 /** How the messages of one call are written. */
@@ -44,6 +46,7 @@ export interface MessagesOptions {
 export async function* messages(stream: Readable, options: MessagesOptions): AsyncGenerator<Received> {
   const { inflow } = options;
   const reader = new MessageReader(options);
+  const seams = new Seams();
   let trailers: Field[] = [];
   stream.once('trailers', (_fields: unknown, _flags: unknown, list: readonly string[] = []) => {
     trailers = readFields(list);
@@ -59,7 +62,7 @@ export async function* messages(stream: Readable, options: MessagesOptions): Asy
         const refusal = isLast ? trailerRefusal(trailers) : undefined;
         if (refusal) read.body.release();
         if (refusal) return yield refusal;
-        yield* unitsOf(read, options.coding, isLast ? { last: true, trailers } : MORE);
+        yield* unitsOf(read, options.coding, seams, isLast ? { last: true, trailers } : MORE);
         if (isLast) return;
       }
     }
@@ -134,26 +137,43 @@ class MessageReader {
   }
 }
 
-/** A compressed message is read twice, because a decoder may leave out what stands behind the compressed text. */
+/**
+ * The message, and before it what is only to be judged: where it goes on with those before it, and a compressed one as it came, because a
+ * decoder may leave out what stands behind the compressed text.
+ */
 function* unitsOf(
   { prefix, isCompressed, body }: Whole,
-  { encodings, type }: Coding,
+  coding: Coding,
+  seams: Seams,
   end: Pick<Unit, 'last' | 'trailers'>,
 ): Generator<Received> {
   const bytes = body.bytes();
-  const release = () => body.release();
-  const unit = { kind: 'unit', size: prefix.length + bytes.length, ...end } as const;
-  const chunks = () => [prefix, bytes];
-  if (!isCompressed) return yield { ...unit, chunks, message: { type, bytes }, [Symbol.dispose]: release };
-
-  const [encoding, ...more] = encodings;
-  const decoded = encoding === undefined || more.length > 0 ? undefined : decodeContent(bytes, [encoding], new Work());
-  if (decoded?.kind !== 'decoded') {
-    release();
-    return yield refused(400, decoded ? `a message ${decoded.reason}` : 'a message does not say how it is compressed');
+  const size = prefix.length + bytes.length;
+  let isHanded = false;
+  try {
+    const content = isCompressed ? decompressed(bytes, coding) : bytes;
+    if ('kind' in content) return yield content;
+    if (isCompressed) yield { ...nothing(MORE), message: { type: undefined, bytes } };
+    const seam = seams.next(readingsOf(content).map((reading, depth) => [String(depth), reading]));
+    if (seam) yield seam;
+    isHanded = true;
+    yield {
+      kind: 'unit',
+      size,
+      ...end,
+      chunks: () => [prefix, bytes],
+      message: { type: coding.type, bytes: content },
+      [Symbol.dispose]: () => body.release(),
+    };
+  } finally {
+    if (!isHanded) body.release();
   }
-  yield { ...nothing(MORE), message: { type: undefined, bytes } };
-  yield { ...unit, chunks, message: { type, bytes: decoded.body }, [Symbol.dispose]: release };
+}
+
+function decompressed(bytes: Buffer, { encodings: [encoding, ...more] }: Coding): Buffer | Refusal {
+  if (encoding === undefined || more.length > 0) return refused(400, 'a message does not say how it is compressed');
+  const decoded = decodeContent(bytes, [encoding], new Work());
+  return decoded.kind === 'decoded' ? decoded.body : refused(400, `a message ${decoded.reason}`);
 }
 
 /** Sends nothing: the beginning, the end, or what is only to be judged. */

@@ -5,10 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Outcome } from '../../contracts/exchange.ts';
 import type { Budget } from '../budget.ts';
-import { LINGER_MS, SEAM_BYTES } from '../limits.ts';
+import { LINGER_MS } from '../limits.ts';
 import type { Client, Received, Unit } from '../message.ts';
+import { Seams } from '../seam.ts';
 import { closeFrame } from '../websocket/close.ts';
-import { endOf } from '../websocket/deflate.ts';
 import { Follower } from '../websocket/follow.ts';
 import { applyMask, frameHead } from '../websocket/frame.ts';
 import { type Agreed, handshakeProblem, knownExtensions, readAgreement } from '../websocket/handshake.ts';
@@ -108,7 +108,7 @@ export async function* messages(
           yield whole;
           return;
         }
-        const seam = seams.next(whole);
+        const seam = seams.next([[textOf(whole), whole.content]]);
         waiting = whole;
         if (seam) yield seam;
         waiting = undefined;
@@ -174,6 +174,11 @@ function unitOf({ opcode, content, release }: Whole): Unit {
   };
 }
 
+/** Texts, binary messages and control frames are kept apart, because an endpoint reads each kind by itself. */
+function textOf({ opcode }: Whole): string {
+  return opcode === 'text' || opcode === 'binary' ? opcode : 'control';
+}
+
 /** As JSON only what may be it: whoever takes the message apart reads it strictly, and as text if it is none. */
 function typeOf(opcode: Whole['opcode'], content: Buffer): string | undefined {
   if (content.length === 0) return undefined;
@@ -182,33 +187,6 @@ function typeOf(opcode: Whole['opcode'], content: Buffer): string | undefined {
   return opcode === 'text' ? 'text/plain' : 'application/octet-stream';
 }
 
-/**
- * What one message shows only together with those before it. Texts, binary messages and control frames are kept apart, because an endpoint
- * reads each kind by itself.
- */
-class Seams {
-  readonly #ends = new Map<string, Buffer>();
-
-  /** A unit that sends nothing, to be judged before the message is. Undefined: there is nothing before it. */
-  next({ opcode, content }: Whole): Unit | undefined {
-    const kind = opcode === 'text' || opcode === 'binary' ? opcode : 'control';
-    const before = this.#ends.get(kind);
-    if (content.length === 0) return undefined;
-    this.#ends.set(kind, endOf(before ?? NOTHING, content, SEAM_BYTES));
-    if (!before) return undefined;
-    return {
-      kind: 'unit',
-      size: 0,
-      last: false,
-      trailers: [],
-      chunks: () => [],
-      message: { type: 'text/plain', bytes: Buffer.concat([before, content.subarray(0, SEAM_BYTES)]) },
-      [Symbol.dispose]: () => undefined,
-    };
-  }
-}
-
-const NOTHING: Buffer = Buffer.alloc(0);
 /** Status of an answer that switches the protocol. */
 const SWITCHED = 101;
 /** RFC 6455 section 7.4.1. */

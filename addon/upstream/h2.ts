@@ -8,6 +8,7 @@ import { type LegOptions, type Session, StreamLeg } from './stream.ts';
 /** Takes a connection on which `h2` was negotiated, and whose certificate was verified. */
 export function openH2(socket: TLSSocket, options: LegOptions): Shared {
   const session = connect('https://upstream', { createConnection: () => socket, ...SESSION });
+  session.setLocalWindowSize(limits.UPSTREAM_SESSION_WINDOW);
   const shared: Session = { session, open: 0, lastProcessed: Number.POSITIVE_INFINITY };
   session.on('error', () => undefined); // each stream tells it
   session.on('goaway', (_code, lastId) => {

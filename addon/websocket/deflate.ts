@@ -3,6 +3,7 @@
  * end of what they became, so that is all that is kept between two.
  */
 import { inflateRawSync } from 'node:zlib';
+import { endOf } from '../seam.ts';
 
 /** What the two ends have agreed upon, as far as the agent's messages depend on it. */
 export interface Deflate {
@@ -51,12 +52,6 @@ export class Inflater {
 /** Bytes that a stream of so many can become at most: 258 for every two bits (RFC 1951). */
 export function mostInflated(stream: number): number {
   return stream * 1_032;
-}
-
-/** The last bytes of two texts that follow each other, as a copy. */
-export function endOf(before: Buffer, after: Buffer, most: number): Buffer {
-  const end = after.subarray(Math.max(0, after.length - most));
-  return Buffer.concat([before.subarray(Math.max(0, before.length - (most - end.length))), end]);
 }
 
 interface Detailed {

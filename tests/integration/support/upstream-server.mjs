@@ -7,6 +7,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
+import { serveCalls } from './calls.mjs';
 import { chat, messages } from './model.mjs';
 import { makePackages, npm, pip } from './registries.mjs';
 
@@ -36,6 +37,7 @@ https
   )
   .listen(9443)
   .on('error', fail);
+serveCalls(8453, say, fail);
 http.createServer(answer).listen(80).on('error', fail);
 companyProxy();
 http

@@ -115,7 +115,7 @@ export class World implements AsyncDisposable {
     const { putFiles } = await import('../../../src/docker/archive.ts');
     await putFiles(
       upstream,
-      ['upstream-server.mjs', 'model.mjs', 'registries.mjs'].map((name) => ({
+      ['upstream-server.mjs', 'calls.mjs', 'model.mjs', 'registries.mjs'].map((name) => ({
         path: `/tmp/${name}`,
         content: readFileSync(new URL(name, import.meta.url)),
         mode: 0o644,

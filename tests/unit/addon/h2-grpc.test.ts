@@ -4,8 +4,10 @@ import type { ClientHttp2Session, ClientHttp2Stream, ServerHttp2Stream } from 'n
 import { before, suite, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { Authority } from '../../../addon/authority.ts';
+import { SEAM_BYTES } from '../../../addon/limits.ts';
 import { block, eventually, makeCa, makeRig, prove, type Rig, type RigOptions } from './rig.ts';
 import { answerOf, type H2Upstream, makeH2Upstream, openSession, type StreamAnswer } from './support/h2.ts';
+import { bytesField, numberField } from './support/protobuf.ts';
 
 const HOST = 'grpc.example.test';
 const LINE = 'blocked: request body contains secret: "x" 100%';
@@ -202,6 +204,46 @@ suite('a refusal is a status that every client reads', () => {
     assert.equal(came.join(''), message('fine').toString());
   });
 
+  const [before, after] = ['x'.repeat(2 * SEAM_BYTES) + 'a SEC', 'RET' + 'y'.repeat(2 * SEAM_BYTES)];
+  const inTwo: [title: string, first: Buffer, second: Buffer][] = [
+    ['as they are', message(before), message(after)],
+    ['compressed', message(before, (bytes) => gzipSync(bytes)), message(after, (bytes) => gzipSync(bytes))],
+    ['in a field of a protobuf', message(bytesField(1, before)), message(bytesField(1, after))],
+    [
+      'in a field that has others in front of it',
+      message(Buffer.concat([bytesField(1, 'name'), bytesField(10, before)])),
+      message(Buffer.concat([numberField(2, 70_000), bytesField(10, after)])),
+    ],
+    ['two messages deep', message(bytesField(1, bytesField(2, before))), message(bytesField(1, bytesField(2, after)))],
+  ];
+  for (const [title, first, second] of inTwo) {
+    test(`what two messages spell together, ${title}`, async () => {
+      const came: Buffer[] = [];
+      await using at = await world((stream) => {
+        stream.on('data', (chunk: Buffer) => came.push(chunk));
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+      });
+      const stream = call(at.session, ['grpc-encoding', 'gzip']);
+      stream.write(first);
+      await eventually(() => assert.ok(Buffer.concat(came).equals(first)));
+      stream.write(second);
+      assert.deepEqual(statusOf(await answerOf(stream)), ['7', LINE]);
+      assert.ok(Buffer.concat(came).equals(first));
+    });
+  }
+
+  test('one character of it in each message', async () => {
+    const came: Buffer[] = [];
+    await using at = await world((stream) => {
+      stream.on('data', (chunk: Buffer) => came.push(chunk));
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+    });
+    const stream = call(at.session);
+    for (const one of 'a SECRET') stream.write(message(bytesField(1, one)));
+    assert.equal(statusOf(await answerOf(stream))[0], '7');
+    assert.ok(!Buffer.concat(came).includes('T'));
+  });
+
   test('a host that is not allowed', async () => {
     await using at = await world(echo);
     const session = await openSession(at.rig, { host: 'other.test', port: at.upstream.port });
@@ -261,6 +303,24 @@ suite('a refusal is a status that every client reads', () => {
       if (round % 2 === 0) assert.deepEqual(statusOf(answer)[0], '0');
     }
   });
+});
+
+test('a message that is refused before all of it was looked at gives its bytes back', async () => {
+  const stored = (bytes: Buffer) => gzipSync(bytes, { level: 0 }); // what it says is legible in it as it is
+  const padding = 'x'.repeat(2_000);
+  await using at = await world(echo, { around: { budgetBytes: 3_000 } });
+  for (const refused of [
+    [message(`a SECRET${padding}`, stored)],
+    [message('a SEC'), message(`RET${padding}`)],
+    [message(padding, () => Buffer.from(padding))],
+  ]) {
+    const bad = call(at.session, ['grpc-encoding', 'gzip']);
+    for (const one of refused) bad.write(one);
+    assert.match(statusOf(await answerOf(bad))[0] ?? '', /^(7|3)$/);
+    const good = call(at.session);
+    good.end(message(padding));
+    assert.equal(statusOf(await answerOf(good))[0], '0');
+  }
 });
 
 test('a caller that cancels cancels the upstream', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { Authority } from '../../../addon/authority.ts';
-import { CLIENT_STREAMS } from '../../../addon/limits.ts';
+import { CLIENT_SESSION_WINDOW, CLIENT_STREAMS, UPSTREAM_SESSION_WINDOW } from '../../../addon/limits.ts';
 import {
   listenRaw,
   makeCa,
@@ -13,7 +13,20 @@ import {
   type Rig,
   type TestUpstream,
 } from './rig.ts';
-import { code, END_HEADERS, END_STREAM, FRAME, type Frame, frame, H2, hpack, Wire } from './support/h2.ts';
+import {
+  askStream,
+  code,
+  END_HEADERS,
+  END_STREAM,
+  FRAME,
+  type Frame,
+  frame,
+  H2,
+  hpack,
+  makeH2Upstream,
+  openSession,
+  Wire,
+} from './support/h2.ts';
 
 const HOST = 'api.example.test';
 let ca: Authority;
@@ -61,6 +74,37 @@ async function endOf(wire: Wire): Promise<number | undefined> {
   await wire.find(() => false);
   return goaway?.payload.readUInt32BE(4);
 }
+
+/** Bytes that may come on all streams together before any are taken (RFC 9113 section 6.9.2), as said before the first frame of `then`. */
+async function sessionWindowOf(wire: Wire, then: number): Promise<number> {
+  await wire.find(({ type }) => type === then);
+  const update = wire.frames.find(({ type, id }) => type === FRAME.window && id === 0);
+  return 65_535 + (update?.payload.readUInt32BE(0) ?? 0);
+}
+
+suite('the window of a whole connection is wide from its beginning', () => {
+  test('towards the agent', async () => {
+    const wire = await openWire();
+    wire.send(FRAME.ping, 0, 0, '12345678');
+    assert.equal(await sessionWindowOf(wire, FRAME.ping), CLIENT_SESSION_WINDOW);
+    wire.socket.destroy();
+  });
+
+  test('towards an upstream', async () => {
+    const opened = Promise.withResolvers<number>();
+    await using behind = await makeH2Upstream(() => undefined, {
+      ca,
+      host: HOST,
+      wire: (wire) => void sessionWindowOf(wire, FRAME.headers).then(opened.resolve),
+    });
+    await using own = await makeRig({ allow: [`${HOST}:${behind.port}`], upstreamCa: ca });
+    const session = await openSession(own, { host: HOST, port: behind.port });
+    const answered = askStream(session);
+    assert.equal(await opened.promise, UPSTREAM_SESSION_WINDOW);
+    session.destroy();
+    await answered;
+  });
+});
 
 suite('what is wrong with one stream ends that stream alone', () => {
   const rows: [title: string, fields: List, authority?: string][] = [

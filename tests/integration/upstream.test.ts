@@ -73,6 +73,31 @@ describe('the way out', { skip }, () => {
     });
   });
 
+  it('relays unopened what egress.tls_bump_ignore names, without a look at it, and says so before and after', async () => {
+    const manifest = world.manifest({ name: 'pins.yaml', egress: { tls_bump_ignore: ['api.anthropic.com'] } });
+    const name = world.slug('pins');
+    const secret = ['AKIA', 'Q3EGRZPXV4T7KWJB'].join('');
+    // The agent does not know the root of the stand-ins: that -k is needed shows whose certificate it is.
+    const script = `curl -sS -o /dev/null https://api.anthropic.com/; echo $?
+      curl -sSk -w '%{http_code}\\n' -d key=${secret} https://api.anthropic.com/pinned
+      curl -sSk -o /dev/null --connect-to other.example:443:api.anthropic.com:443 https://other.example/; echo $?
+      curl -sS -o /dev/null -w '%{http_code}\\n' -d key=${secret} https://git.example.com/opened`;
+    const { stdout, stderr } = await world.agent(script, { manifest, name });
+    assert.match(stdout, /^60\nhello to POST \/pinned\n200\n35\n403\n$/);
+    assert.match(stderr, /relayed unopened, not scanned: api\.anthropic\.com/);
+    assert.match(stderr, /not scanned: \d+ bytes to api\.anthropic\.com \(unopened\), \d+ % of all that left/);
+    const closed = (await world.records(name)).filter(({ event }) => event === 'closed');
+    assert.deepEqual(
+      closed.map(({ method, outcome }) => [method, (outcome as { kind: string }).kind]),
+      [
+        ['CONNECT', 'passed'],
+        ['CONNECT', 'passed'],
+        ['CONNECT', 'refused'],
+        ['POST', 'blocked'],
+      ],
+    );
+  });
+
   it('shows a client certificate to the host that it is for, and to no other', async () => {
     const { cert, key } = certified({ host: 'client' });
     writeFileSync(join(folder, 'client.pem'), cert);

@@ -142,7 +142,7 @@ export function receiveBody({ budget, spool, bodyBytes, announced }: BodyLimits)
 }
 
 /** A request without a body. */
-export function emptyUnit(): Received {
+export function emptyUnit(): Unit {
   return inMemory(Buffer.alloc(0), [], () => undefined);
 }
 
@@ -155,7 +155,7 @@ export function bytesInMemory(unit: Unit): Buffer | undefined {
   return all.length === 1 && only ? only : Buffer.concat(all);
 }
 
-function inMemory(body: Buffer, trailers: readonly Field[], release: () => void): Received {
+function inMemory(body: Buffer, trailers: readonly Field[], release: () => void): Unit {
   return { kind: 'unit', size: body.length, last: true, trailers, chunks: () => [body], [Symbol.dispose]: release };
 }
 

@@ -1,12 +1,17 @@
-/** Heads as HTTP/2 carries them, read and written. Pure. RFC 9113 sections 8.2 and 8.3. */
+/** Heads as HTTP/2 carries them, read and written. Pure. RFC 9113 sections 8.2 and 8.3, RFC 8441 section 4. */
 import { HEAD_BYTES } from './limits.ts';
 import type { Field, Refusal } from './message.ts';
 import type { RawHead } from './request.ts';
 
 /** A request's field section. */
 export interface StreamHead {
-  /** As HTTP/1.1 would say it: `:authority` is `Host`, the crumbs of a cookie are one field (section 8.2.3). */
+  /**
+   * As HTTP/1.1 would say it: `:authority` is `Host`, the crumbs of a cookie are one field (section 8.2.3), an extended CONNECT is a GET
+   * with `Upgrade`.
+   */
   readonly raw: RawHead;
+  /** What an extended CONNECT asks for. */
+  readonly protocol: string | undefined;
   /** What HTTP/1.1 cannot even say. */
   readonly refusal: Refusal | undefined;
 }
@@ -25,10 +30,17 @@ export function readStreamHead(list: readonly string[]): StreamHead {
   }
   if (crumbs.length > 0) fields.splice(cookieAt, 0, ['cookie', crumbs.join('; ')]);
   const [authority, method = '', url = ''] = [':authority', ':method', ':path'].map((name) => pseudo.get(name));
+  const protocol = pseudo.get(':protocol');
   const hosts = fields.filter(([name]) => name === 'host');
   const named: Field[] = authority === undefined ? hosts : [['host', authority]];
   return {
-    raw: { method, url, version: '1.1', fields: [...named, ...fields.filter(([name]) => name !== 'host')] },
+    raw: {
+      method: protocol === undefined ? method : 'GET',
+      url,
+      version: '1.1',
+      fields: [...named, ...switching(protocol), ...fields.filter(([name]) => name !== 'host')],
+    },
+    protocol,
     refusal: excess(list) ?? contradiction(pseudo, hosts),
   };
 }
@@ -73,9 +85,19 @@ function excess(list: readonly string[]): Refusal | undefined {
   return { kind: 'refused', status: 431, reason: `the head is larger than ${HEAD_BYTES} bytes` };
 }
 
+function switching(protocol: string | undefined): Field[] {
+  if (protocol === undefined) return [];
+  return [
+    ['connection', 'upgrade'],
+    ['upgrade', protocol],
+  ];
+}
+
 function contradiction(pseudo: ReadonlyMap<string, string>, hosts: readonly Field[]): Refusal | undefined {
   const authority = pseudo.get(':authority');
   const path = pseudo.get(':path') ?? '';
+  if (pseudo.has(':protocol') && pseudo.get(':method') !== 'CONNECT')
+    return refused('only a CONNECT may have the field :protocol');
   if (pseudo.get(':scheme') !== 'https') return refused('the scheme is not https');
   if (authority !== undefined && hosts.some(([, host]) => host !== authority))
     return refused('the fields :authority and host are not the same');

@@ -11,9 +11,9 @@ import { HEARTBEAT_LOST_MS, type PipelockScanner, type SidecarConfig } from '../
 import { type Authority, makeAuthority } from './authority.ts';
 import { makeBodies } from './body.ts';
 import { makeBudget } from './budget.ts';
-import type { Switch } from './client/h1.ts';
 import { takeSessions } from './client/h2.ts';
 import { openDoor } from './client/listen.ts';
+import type { Switch } from './client/raw.ts';
 import { webSocketOver } from './client/websocket.ts';
 import { passUnopened } from './unopened.ts';
 import { serveNames } from './dns.ts';
@@ -167,7 +167,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   function run(client: Client): void {
     keep(exchange(client, newId(), steps).catch(() => client.destroy()));
   }
-  const sessions = takeSessions({ bodies, budget, messageBytes, refuse: loop, serve: run });
+  const sessions = takeSessions({ bodies, budget, messageBytes, refuse: loop, switches, serve: run });
   function cut(): void {
     sessions.cut(); // first: they say goodbye on the connections that the door closes
     door.cut();

@@ -12,13 +12,7 @@ import { readHead, type Tunnel, valuesOf } from '../request.ts';
 import { Answer } from './answer.ts';
 import type { Deadline } from './deadlines.ts';
 import { Incoming } from './incoming.ts';
-import { type RawBytes, rawBytes } from './raw.ts';
-
-/**
- * Makes the client of a request that asks to switch protocols from the plain one, whose only unit is the empty first of a stream.
- * `bytes` are what the agent sends behind its head; what is written after a 101 goes out as it is.
- */
-export type Switch = (plain: Client, bytes: AsyncIterable<Buffer>) => Client;
+import { type RawBytes, rawBytes, type Switch } from './raw.ts';
 
 export interface H1Options {
   readonly tunnel: Tunnel | undefined;

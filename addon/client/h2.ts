@@ -22,11 +22,13 @@ export interface Sessions {
 
 export function takeSessions({ serve, ...options }: SessionOptions): Sessions {
   const sessions = new Set<ServerHttp2Session>();
+  // Without it nghttp2 resets a stream that asks for a protocol (RFC 8441 section 3).
+  const settings = { ...SESSION.settings, enableConnectProtocol: options.switches.size > 0 };
   return {
     accept(socket, tunnel) {
       // Node would wait for a handshake that is over: only its own server clears this.
       Object.assign(socket, { secureConnecting: false });
-      const session = performServerHandshake(socket, SESSION);
+      const session = performServerHandshake(socket, { ...SESSION, settings });
       session.setLocalWindowSize(limits.CLIENT_SESSION_WINDOW);
       socket.once('end', () => session.destroy()); // it may be half-open, which HTTP/2 has no use for
       session.on('error', () => undefined); // it closes by itself

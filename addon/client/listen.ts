@@ -13,7 +13,8 @@ import type { Target } from '../message.ts';
 import { NOWHERE, readConnect, type Tunnel } from '../request.ts';
 import type { Unforwarded } from '../respond.ts';
 import { type Deadline, keepDeadlines } from './deadlines.ts';
-import { type H1Options, serveH1, type Switch } from './h1.ts';
+import { type H1Options, serveH1 } from './h1.ts';
+import type { Switch } from './raw.ts';
 import { refusalBytes } from './refuse.ts';
 
 export interface Door {

@@ -1,4 +1,11 @@
-/** What comes on a connection that has switched to another protocol, piece by piece. */
+/** What comes where another protocol is spoken, on a connection that has switched to it, piece by piece. */
+import type { Client } from '../message.ts';
+
+/**
+ * Makes the client of a request that asks to switch protocols from the plain one, whose only unit is the empty first of a stream.
+ * `bytes` are what the agent sends behind its head; what is written after a 101 goes out as it is.
+ */
+export type Switch = (plain: Client, bytes: AsyncIterable<Buffer>) => Client;
 
 export interface RawBytes extends AsyncIterable<Buffer> {
   push(piece: Buffer): void;

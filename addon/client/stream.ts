@@ -10,7 +10,9 @@ import { readHead, type Tunnel, valuesOf } from '../request.ts';
 import type { Unforwarded } from '../respond.ts';
 import { grpcStatus } from '../shape.ts';
 import { trailerRefusal } from '../trailers.ts';
+import { asKeyed, asOpened, bytesOf } from './extended.ts';
 import { codingOf, messages } from './grpc.ts';
+import type { Switch } from './raw.ts';
 
 export interface StreamOptions {
   readonly tunnel: Tunnel;
@@ -23,13 +25,22 @@ export interface StreamOptions {
   readonly requestMs?: number;
   /** Why a request to this target is not accepted at all, if so. */
   readonly refuse: (target: Target) => Refusal | undefined;
+  /** By the name of the protocol that an extended CONNECT asks for. */
+  readonly switches: ReadonlyMap<string, Switch>;
 }
 
 /** `list`: names and values of the request's field section in turn. */
 export function makeStream(stream: ServerHttp2Stream, list: readonly string[], options: StreamOptions): Client {
-  const { raw, refusal: contradiction } = readStreamHead(list);
-  const { head, refusal: ambiguity } = readHead(raw, options.tunnel);
-  const refusal = contradiction ?? ambiguity ?? options.refuse(head.target);
+  const { raw, protocol, refusal: contradiction } = readStreamHead(list);
+  const { head: asked, refusal: ambiguity } = readHead(
+    raw,
+    options.tunnel,
+    protocol === undefined ? undefined : options.switches,
+  );
+  const upgrade = asked.upgrade === undefined ? undefined : options.switches.get(asked.upgrade);
+  const head = upgrade ? asKeyed(asked) : asked;
+  const unknown = protocol === undefined || options.switches.has(protocol) ? undefined : UNKNOWN_PROTOCOL;
+  const refusal = contradiction ?? unknown ?? ambiguity ?? options.refuse(head.target);
   const gone = new AbortController();
   const inflow = watchInflow(stream, options.budget, () => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM));
   const answer = new Answer(stream, head.method, inflow);
@@ -44,6 +55,10 @@ export function makeStream(stream: ServerHttp2Stream, list: readonly string[], o
   if (stream.endAfterHeaders) stream.resume();
 
   async function* units(): AsyncGenerator<Received> {
+    if (upgrade) {
+      yield { ...emptyUnit(), last: false };
+      return;
+    }
     const coding = codingOf(head.fields);
     if (coding) {
       yield* messages(stream, { ...options, coding, inflow });
@@ -70,16 +85,16 @@ export function makeStream(stream: ServerHttp2Stream, list: readonly string[], o
     gone: gone.signal,
     onDrain: undefined,
     inform: (interim) => answer.inform(interim),
-    start: (final) => answer.start(final),
+    start: (final) => answer.start(upgrade ? asOpened(final, asked) : final),
     write: (chunk) => answer.write(chunk),
     finish: (trailers) => answer.finish(trailers),
     destroy(why) {
       const isTold = why && why.kind !== 'forwarded' && why.kind !== 'passed' && isGrpc(head.fields);
       if (isTold) answer.tellStatus(why);
-      else answer.reset();
+      else answer.reset(upgrade ? constants.NGHTTP2_CANCEL : undefined); // as RFC 8441 section 5 has it
     },
   };
-  return client;
+  return upgrade ? upgrade(client, bytesOf(stream, inflow)) : client;
 }
 
 /** The answer on a stream. After the agent has left, all of it says nothing. */
@@ -134,10 +149,10 @@ class Answer {
   }
 
   /** What was written goes out first; the end that Node would write before a reset is held back by the trailers that it waits for. */
-  reset(): void {
+  reset(code: number = constants.NGHTTP2_INTERNAL_ERROR): void {
     this.isTold = true;
     this.#head = undefined;
-    if (!this.#isOver) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    if (!this.#isOver) this.#stream.close(code);
   }
 
   get #isOver(): boolean {
@@ -224,3 +239,9 @@ function readBody(stream: ServerHttp2Stream, body: Arriving, { inflow, gone, ms 
     if (gone.aborted) onGone();
   });
 }
+
+const UNKNOWN_PROTOCOL: Refusal = {
+  kind: 'refused',
+  status: 501,
+  reason: 'the protocol of an extended CONNECT is not carried; websocket alone is',
+};

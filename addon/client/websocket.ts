@@ -50,7 +50,7 @@ export function webSocketOver(plain: Client, bytes: AsyncIterable<Buffer>, optio
   const client: Client = {
     ...plain,
     head,
-    refusal: plain.refusal ?? handshakeProblem(head.fields, plain.head.method === 'GET'),
+    refusal: plain.refusal ?? handshakeProblem(head.fields),
     units: { [Symbol.asyncIterator]: units },
     gone: AbortSignal.any([plain.gone, left.signal]),
     set onDrain(listener: (() => void) | undefined) {

@@ -4,7 +4,7 @@
  */
 import { UPSTREAM_WRITE_BYTES } from '../limits.ts';
 import type { Client, Leg, Relayed, RequestHead, Unit } from '../message.ts';
-import type { SharedLeg } from './h2.ts';
+import type { SharedLeg } from './stream.ts';
 
 export class RepeatedLeg implements Leg {
   readonly #first: SharedLeg;

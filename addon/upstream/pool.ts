@@ -9,7 +9,7 @@ import type { Target } from '../message.ts';
 import { Connection } from './connection.ts';
 import type { Dial } from './dial.ts';
 import { DialError } from './failure.ts';
-import type { SharedLeg } from './h2.ts';
+import type { SharedLeg } from './stream.ts';
 import type { Protocol } from './tls.ts';
 
 /** A connection that many requests share. */

@@ -41,6 +41,7 @@ function framing(method: string, coding: Coding, size: number): Field[] {
 
 const MEANS_A_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
-function hostField({ scheme, host, port }: Target): string {
+/** What `Host` and `:authority` say. */
+export function hostField({ scheme, host, port }: Target): string {
   return port === defaultPort(scheme) ? hostInUrl(host) : `${hostInUrl(host)}:${port}`;
 }

@@ -3,13 +3,12 @@ import { createHash } from 'node:crypto';
 import type { Field, Refusal } from '../message.ts';
 import type { Deflate } from './deflate.ts';
 
-/** Why this request for a WebSocket cannot be served, if so. Over HTTP/1.1 it has a key; HTTP/2 has none (RFC 8441 section 5). */
-export function handshakeProblem(fields: readonly Field[], keyed = true): Refusal | undefined {
+/** Why this request for a WebSocket cannot be served, if so. */
+export function handshakeProblem(fields: readonly Field[]): Refusal | undefined {
   const versions = valuesOf(fields, 'sec-websocket-version');
   if (versions.length !== 1 || versions[0] !== '13') return refused(400, 'the version of the WebSocket is not 13');
   const keys = valuesOf(fields, 'sec-websocket-key');
-  if (keyed && (keys.length !== 1 || !KEY.test(keys[0] ?? '')))
-    return refused(400, 'the field sec-websocket-key is not 16 bytes');
+  if (keys.length !== 1 || !KEY.test(keys[0] ?? '')) return refused(400, 'the field sec-websocket-key is not 16 bytes');
   if (!listOf(fields, 'sec-websocket-protocol').every((name) => TOKEN.test(name)))
     return refused(400, 'the field sec-websocket-protocol is not a list of tokens');
   return readExtensions(fields) ? undefined : refused(400, 'the field sec-websocket-extensions is not a list of them');

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { Agent, createServer, request } from 'node:http';
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,6 +33,8 @@ export interface Rig extends AsyncDisposable {
   /** Connections that are kept, so many at most. */
   direct(sockets: number): Agent;
   through(sockets: number): Agent;
+  /** One event stream. @returns milliseconds that each event took */
+  events(agent: Agent): Promise<number[]>;
   /** One request, by which way the agent says. @returns milliseconds. Rejects unless it is answered 200. */
   ask(agent: Agent, body: Buffer | undefined): Promise<number>;
 }
@@ -44,7 +46,8 @@ export async function makeRig({ pipelock, programs = dist() }: { pipelock?: stri
   const socket = join(folder, 'scan.sock');
   const ca = makeAuthority('bench upstream');
   const upstream = createServer((incoming, response) => {
-    incoming.resume().on('end', () => response.end('{"ok":true}'));
+    if (incoming.url === EVENTS) tell(response);
+    else incoming.resume().on('end', () => response.end('{"ok":true}'));
   });
   const front = createTcpServer((raw) => {
     const secure = new TLSSocket(raw, { isServer: true, secureContext: ca.contextFor({ kind: 'ipv4', text: HOST }) });
@@ -113,6 +116,20 @@ export async function makeRig({ pipelock, programs = dist() }: { pipelock?: stri
         await once(raw, 'data');
         return connectTls({ socket: raw, host: HOST, ca: trusted });
       }),
+    async events(agent) {
+      const one = request({ agent, host: HOST, port, path: EVENTS, headers: { host: `${HOST}:${port}` } });
+      one.end();
+      const [response] = (await once(one, 'response')) as [IncomingMessage];
+      const took: number[] = [];
+      let text = '';
+      for await (const piece of response.setEncoding('utf8')) {
+        const now = performance.now();
+        const whole = (text + String(piece)).split('\n\n');
+        text = whole.pop() ?? '';
+        for (const event of whole) took.push(now - Number(event.slice('data: '.length)));
+      }
+      return took;
+    },
     async ask(agent, body) {
       const start = performance.now();
       await new Promise<void>((resolve, reject) => {
@@ -145,6 +162,21 @@ export async function makeRig({ pipelock, programs = dist() }: { pipelock?: stri
     },
   };
 }
+
+/** Events a few milliseconds apart, each with the time at which it was written. */
+function tell(response: ServerResponse): void {
+  let left = 200;
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  const timer = setInterval(() => {
+    response.write(`data: ${performance.now()}\n\n`);
+    left -= 1;
+    if (left > 0) return;
+    clearInterval(timer);
+    response.end();
+  }, 5);
+}
+
+const EVENTS = '/events';
 
 async function embedded(program: string, socket: string): Promise<ChildProcess> {
   const scanner = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] });

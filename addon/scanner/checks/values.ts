@@ -20,15 +20,20 @@ export function mixing(text: string): number {
 /** A password as a person or a generator makes it, written out: not a placeholder, not an expression. */
 export function isStrongPassword(value: string): boolean {
   if (value.length < 8 || value.length > 128 || !/[0-9]/.test(value) || !/[A-Za-z]/.test(value)) return false;
-  if (isStandIn(value) || isExpression(value)) return false;
+  if (!isText(value) || isStandIn(value) || isExpression(value)) return false;
   const kinds = [/[a-z]/, /[A-Z]/, /[0-9]/, /[^A-Za-z0-9]/].filter((kind) => kind.test(value)).length;
   return (kinds >= 3 || value.length >= 12) && entropy(value) >= 2.7;
+}
+
+/** Somebody could have typed it. In 35 MB of anything compressed, random bytes stand behind a `pwd=` about once in fourteen times. */
+function isText(value: string): boolean {
+  return /^(?:[\t\x20-\x7e]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})*$/.test(value);
 }
 
 /** An opaque key: long, with digits among the letters, and not the name of something. */
 export function isOpaqueKey(value: string): boolean {
   if (value.length < 16 || value.length > 512 || value.replace(/[^0-9]/g, '').length < 3) return false;
-  if (isStandIn(value) || isExpression(value) || isName(value)) return false;
+  if (!isText(value) || isStandIn(value) || isExpression(value) || isName(value)) return false;
   return /[A-Za-z]/.test(value) && entropy(value) >= 3.2 && (mixing(value) >= 0.3 || /^[a-f0-9]+$/.test(value));
 }
 

@@ -35,6 +35,26 @@ test('a head of HTTP/2 is read as HTTP/1.1 would say it', () => {
   });
 });
 
+test('an extended CONNECT is read as the request for a switch that HTTP/1.1 would make of it', () => {
+  const list = [':method', 'CONNECT', ':protocol', 'websocket', ...PSEUDO.slice(2), 'x-a', '1'];
+  const { raw, protocol, refusal } = readStreamHead(list);
+  assert.deepEqual([protocol, refusal], ['websocket', undefined]);
+  assert.deepEqual(raw, {
+    method: 'GET',
+    url: '/x?y',
+    version: '1.1',
+    fields: [
+      ['host', 'a.test'],
+      ['connection', 'upgrade'],
+      ['upgrade', 'websocket'],
+      ['x-a', '1'],
+    ],
+  });
+  assert.equal(readStreamHead(PSEUDO).protocol, undefined);
+  assert.equal(readStreamHead([...PSEUDO, ':protocol', 'websocket']).refusal?.status, 400);
+  assert.equal(readStreamHead([':method', 'CONNECT', ':authority', 'a.test:443']).refusal?.status, 400);
+});
+
 test('every host that is named counts, and they must be one', () => {
   const without = PSEUDO.filter((part) => part !== ':authority' && part !== 'a.test');
   assert.deepEqual(readStreamHead([...without, 'host', 'a', 'host', 'b']).raw.fields, [

@@ -22,6 +22,15 @@ describe('what agents send all day', () => {
     for (const [name, body] of harmlessBodies()) assert.equal(verdict({ body }), 'allowed', name);
   });
 
+  it('passes: bytes of no text behind what reads like the name of a password, as in any large archive', () => {
+    const noise = randomBytes(64 * 4_000, 'archive');
+    const cut = Array.from({ length: 4_000 }, (_, at) => noise.subarray(at * 64, at * 64 + 64));
+    const body = Buffer.concat(cut.flatMap((bytes) => [Buffer.from('\npwd='), bytes]));
+    assert.equal(verdict({ body }), 'allowed');
+    const found = Buffer.concat([body, Buffer.from('\npwd=Gr\u00fcn9-Wald77\n')]);
+    assert.equal(verdict({ body: found }), 'blocked: request body contains secret: Password Assignment');
+  });
+
   for (const url of [
     'https://npm.example.com/@types%2fnode',
     'https://npm.example.com/undici/-/undici-8.12.4.tgz',

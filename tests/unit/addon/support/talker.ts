@@ -1,6 +1,7 @@
 /** Both ends of a WebSocket as little as can be: what they are told is written as it is, and what comes is read from the RFC. */
 import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Authority } from '../../../../addon/authority.ts';
 import { frame, type Written } from '../websocket/frames.ts';
 import { listenRaw, openTunnel, readHead, type Rig, type TestUpstream } from '../rig.ts';
@@ -15,10 +16,16 @@ export interface Came {
 }
 
 /** Reads frames for good; `on` gets each. */
-export function readFrames(socket: Socket, on: (came: Came) => void): void {
+export function readFrames(socket: Duplex, on: (came: Came) => void): void {
   let bytes: Buffer = Buffer.alloc(0);
+  let chunks: Buffer[] = [];
+  let missing = 0;
   socket.on('data', (chunk: Buffer) => {
-    bytes = Buffer.concat([bytes, chunk]);
+    chunks.push(chunk);
+    missing -= chunk.length;
+    if (missing > 0) return;
+    bytes = Buffer.concat([bytes, ...chunks]);
+    chunks = [];
     for (;;) {
       const [first = 0, second = 0] = bytes;
       const short = second & 0x7f;
@@ -27,7 +34,8 @@ export function readFrames(socket: Socket, on: (came: Came) => void): void {
       const size = 2 + extended + (masked ? 4 : 0);
       if (bytes.length < Math.max(2, size)) return;
       const length = extended === 8 ? Number(bytes.readBigUInt64BE(2)) : extended === 2 ? bytes.readUInt16BE(2) : short;
-      if (bytes.length < size + length) return;
+      missing = size + length - bytes.length;
+      if (missing > 0) return;
       const key = masked ? bytes.subarray(size - 4, size) : Buffer.alloc(4);
       const payload = Buffer.from(bytes.subarray(size, size + length).map((byte, at) => byte ^ (key[at % 4] ?? 0)));
       bytes = bytes.subarray(size + length);
@@ -91,14 +99,14 @@ export async function makeEcho(tls: { ca: Authority; host: string }, options: Ec
   return { ...listening, heads, came, over, sockets };
 }
 
-/** An agent's end. */
+/** An agent's end, over a connection or a stream of one. */
 export class Talker {
-  readonly socket: Socket;
+  readonly socket: Duplex;
   readonly head: string;
   readonly came: Came[] = [];
   isOver = false;
 
-  constructor(socket: Socket, head: string) {
+  constructor(socket: Duplex, head: string) {
     this.socket = socket;
     this.head = head;
     readFrames(socket, (one) => this.came.push(one));

@@ -222,11 +222,12 @@ suite('a refusal is a status that every client reads', () => {
       await using at = await world((stream) => {
         stream.on('data', (chunk: Buffer) => came.push(chunk));
         stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+        stream.on('end', () => stream.end());
       });
       const stream = call(at.session, ['grpc-encoding', 'gzip']);
       stream.write(first);
       await eventually(() => assert.ok(Buffer.concat(came).equals(first)));
-      stream.write(second);
+      stream.end(second);
       assert.deepEqual(statusOf(await answerOf(stream)), ['7', LINE]);
       assert.ok(Buffer.concat(came).equals(first));
     });
@@ -237,9 +238,11 @@ suite('a refusal is a status that every client reads', () => {
     await using at = await world((stream) => {
       stream.on('data', (chunk: Buffer) => came.push(chunk));
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+      stream.on('end', () => stream.end());
     });
     const stream = call(at.session);
     for (const one of 'a SECRET') stream.write(message(bytesField(1, one)));
+    stream.end();
     assert.equal(statusOf(await answerOf(stream))[0], '7');
     assert.ok(!Buffer.concat(came).includes('T'));
   });

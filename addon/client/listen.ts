@@ -100,7 +100,7 @@ export function openDoor(options: DoorOptions): Promise<Door> {
     const tls = new TLSSocket(socket, {
       isServer: true, // half-open like the socket under it
       secureContext: authority.contextFor(target.host),
-      ALPNProtocols: h2 ? H2_OR_HTTP1 : HTTP1,
+      ALPNCallback: ({ protocols }) => choose(protocols, h2 ? WITH_H2 : HTTP1),
     });
     tls.on('error', () => tls.destroy());
     tls.once('close', () => {
@@ -132,9 +132,17 @@ export function openDoor(options: DoorOptions): Promise<Door> {
 const NOTHING = Buffer.alloc(0);
 /** First byte of a TLS record that begins a handshake. */
 const HANDSHAKE = 0x16;
-/** ALPN protocol lists on the wire (RFC 7301). curl offers `http/1.0` alone when it is told to speak that. */
-const HTTP1 = Buffer.from('\x08http/1.1\x08http/1.0');
-const H2_OR_HTTP1 = Buffer.from('\x02h2\x08http/1.1\x08http/1.0');
+/** curl offers `http/1.0` alone when it is told to speak that. */
+const HTTP1: readonly string[] = ['http/1.1', 'http/1.0'];
+const WITH_H2: readonly string[] = ['h2', ...HTTP1];
+
+/**
+ * The agent's own first choice (RFC 7301 leaves it to the server). Node 26 offers HTTP/2 last, and its programs that have nothing but a
+ * WebSocket to wait for end early over HTTP/2. Undefined: they have nothing in common, and the handshake fails.
+ */
+function choose(offered: readonly string[], ours: readonly string[]): string | undefined {
+  return offered.find((protocol) => ours.includes(protocol));
+}
 
 function readTunnel(
   head: RequestLine,

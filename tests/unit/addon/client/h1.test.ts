@@ -364,6 +364,10 @@ test('h2 is chosen only where somebody serves it', async () => {
   const h2 = await dialTls(door, ['h2', 'http/1.1']);
   assert.equal(h2.alpnProtocol, 'h2');
   await eventually(() => assert.deepEqual(taken, ['h2 https a.test a.test']));
+  const last = await dialTls(door, ['http/1.1', 'h2']);
+  assert.equal(last.alpnProtocol, 'http/1.1', 'not its own first choice');
+  last.destroy();
+  await assert.rejects(dialTls(door, ['h3', 'smtp']), /no application protocol|disconnected/i);
   const both = await dialTls(door, ['http/1.1']);
   both.write(`${GET}${CLOSE}\r\n`);
   assert.match(await readAll(both), /^HTTP\/1\.1 200 /);

@@ -189,7 +189,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
       keep(passUnopened(socket, target, newId(), { ...steps, dial }));
       return true;
     },
-    h2: (socket, tunnel) => sessions.accept(socket, tunnel),
+    h2: sessions.accept,
     record(method, target, outcome: Outcome) {
       const id = newId();
       journal.close({ id, method, target }, { outcome, sent: 0, received: 0, durationMs: 0, admitted: false });

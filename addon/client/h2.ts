@@ -14,18 +14,20 @@ export interface SessionOptions extends Omit<StreamOptions, 'tunnel'> {
 }
 
 export interface Sessions {
-  /** Takes a connection on which `h2` was negotiated. */
-  accept(socket: TLSSocket, tunnel: Tunnel): void;
+  /** Takes a connection on which `h2` was negotiated. `preferred`: the protocol that the agent named first. */
+  readonly accept: (socket: TLSSocket, tunnel: Tunnel, preferred: string | undefined) => void;
   /** Ends every session, with a GOAWAY; new ones are still taken. */
   cut(): void;
 }
 
 export function takeSessions({ serve, ...options }: SessionOptions): Sessions {
   const sessions = new Set<ServerHttp2Session>();
-  // Without it nghttp2 resets a stream that asks for a protocol (RFC 8441 section 3).
-  const settings = { ...SESSION.settings, enableConnectProtocol: options.switches.size > 0 };
   return {
-    accept(socket, tunnel) {
+    accept(socket, tunnel, preferred) {
+      // Without it nghttp2 resets a stream that asks for a protocol (RFC 8441 section 3). Node 26 names HTTP/2 last, and a program under it
+      // that has nothing but such a WebSocket to wait for ends early (undici 8.10); without the offer it opens one over HTTP/1.1.
+      const enableConnectProtocol = options.switches.size > 0 && preferred === 'h2';
+      const settings = { ...SESSION.settings, enableConnectProtocol };
       // Node would wait for a handshake that is over: only its own server clears this.
       Object.assign(socket, { secureConnecting: false });
       const session = performServerHandshake(socket, { ...SESSION, settings });

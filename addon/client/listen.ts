@@ -40,8 +40,8 @@ export interface DoorOptions extends Pick<H1Options, 'bodies' | 'refuse' | 'serv
   readonly record: (method: string, target: Target, outcome: Outcome) => string;
   /** Protocols that a request may switch to, by lower-case name; none without it. */
   readonly switches?: ReadonlyMap<string, Switch>;
-  /** Serves HTTP/2 on a connection that chose it; it is not offered without it. */
-  readonly h2?: (socket: TLSSocket, tunnel: Tunnel) => void;
+  /** Serves HTTP/2 on a connection that negotiated it; it is not offered without it. `preferred`: what the agent named first. */
+  readonly h2?: (socket: TLSSocket, tunnel: Tunnel, preferred: string | undefined) => void;
 }
 
 /** Rejects if the address cannot be bound. */
@@ -97,10 +97,14 @@ export function openDoor(options: DoorOptions): Promise<Door> {
   }
 
   function openTls(socket: Socket, target: Target, deadline: Deadline): void {
+    let preferred: string | undefined;
     const tls = new TLSSocket(socket, {
       isServer: true, // half-open like the socket under it
       secureContext: authority.contextFor(target.host),
-      ALPNCallback: ({ protocols }) => choose(protocols, h2 ? WITH_H2 : HTTP1),
+      ALPNCallback({ protocols }) {
+        [preferred] = protocols;
+        return (h2 ? WITH_H2 : HTTP1).find((ours) => protocols.includes(ours)); // none: the handshake fails
+      },
     });
     tls.on('error', () => tls.destroy());
     tls.once('close', () => {
@@ -111,7 +115,7 @@ export function openDoor(options: DoorOptions): Promise<Door> {
     tls.once('secure', () => {
       deadline.clear();
       const tunnel: Tunnel = { target, sni: tls.servername || undefined };
-      if (h2 && tls.alpnProtocol === 'h2') h2(tls, tunnel);
+      if (h2 && tls.alpnProtocol === 'h2') h2(tls, tunnel, preferred);
       else enter(tls, tunnel, NOTHING);
     });
   }
@@ -132,17 +136,9 @@ export function openDoor(options: DoorOptions): Promise<Door> {
 const NOTHING = Buffer.alloc(0);
 /** First byte of a TLS record that begins a handshake. */
 const HANDSHAKE = 0x16;
-/** curl offers `http/1.0` alone when it is told to speak that. */
+/** Ours, best first. curl offers `http/1.0` alone when it is told to speak that. */
 const HTTP1: readonly string[] = ['http/1.1', 'http/1.0'];
 const WITH_H2: readonly string[] = ['h2', ...HTTP1];
-
-/**
- * The agent's own first choice (RFC 7301 leaves it to the server). Node 26 offers HTTP/2 last, and its programs that have nothing but a
- * WebSocket to wait for end early over HTTP/2. Undefined: they have nothing in common, and the handshake fails.
- */
-function choose(offered: readonly string[], ours: readonly string[]): string | undefined {
-  return offered.find((protocol) => ours.includes(protocol));
-}
 
 function readTunnel(
   head: RequestLine,

@@ -498,6 +498,15 @@ suite('what is no handshake is reset, and its connection goes on', () => {
   });
 });
 
+test('an agent that names HTTP/2 last, as Node 26 does, is not offered WebSockets over it', async () => {
+  await using alone = await own();
+  const last = { host: HOST, port: alone.upstream.port, alpn: ['http/1.1', 'h2'] };
+  const session = await openSession(alone.rig, last);
+  const [settings] = (await once(session, 'remoteSettings')) as [{ enableConnectProtocol?: boolean }];
+  assert.equal(settings.enableConnectProtocol, false);
+  session.destroy();
+});
+
 suite('where the manifest refuses WebSockets', () => {
   const refusing = () => own({}, { config: { websockets: 'refuse' } });
 

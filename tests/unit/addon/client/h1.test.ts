@@ -356,17 +356,17 @@ test('h2 is chosen only where somebody serves it', async () => {
   old.destroy();
   const taken: string[] = [];
   using door = await makeDoor({
-    h2(socket, { target, sni }) {
-      taken.push(`${socket.alpnProtocol} ${target.scheme} ${target.host.text} ${sni}`);
+    h2(socket, { target, sni }, preferred) {
+      taken.push(`${socket.alpnProtocol} ${target.scheme} ${target.host.text} ${sni}, first ${preferred}`);
       socket.destroy();
     },
   });
   const h2 = await dialTls(door, ['h2', 'http/1.1']);
   assert.equal(h2.alpnProtocol, 'h2');
-  await eventually(() => assert.deepEqual(taken, ['h2 https a.test a.test']));
+  await eventually(() => assert.deepEqual(taken, ['h2 https a.test a.test, first h2']));
   const last = await dialTls(door, ['http/1.1', 'h2']);
-  assert.equal(last.alpnProtocol, 'http/1.1', 'not its own first choice');
-  last.destroy();
+  assert.equal(last.alpnProtocol, 'h2');
+  await eventually(() => assert.equal(taken[1], 'h2 https a.test a.test, first http/1.1'));
   await assert.rejects(dialTls(door, ['h3', 'smtp']), /no application protocol|disconnected/i);
   const both = await dialTls(door, ['http/1.1']);
   both.write(`${GET}${CLOSE}\r\n`);

@@ -57,19 +57,30 @@ export async function* opened(
 ): AsyncGenerator<Buffer> {
   const decoder = DECODERS[coding](ending);
   let size = 0;
-  pipeline(Readable.from(source, { objectMode: false }), decoder, () => undefined); // an error is the decoder's as well
+  let fed = 0;
+  async function* counted(): AsyncGenerator<Buffer> {
+    for await (const piece of source) {
+      fed += piece.length;
+      yield piece;
+    }
+  }
+  pipeline(Readable.from(counted(), { objectMode: false }), decoder, () => undefined); // an error is the decoder's as well
   try {
     for await (const piece of decoder as AsyncIterable<Buffer>) {
       size += piece.length;
       if (size > most) throw new Expanded();
       yield piece;
     }
+    // Node's decoders end in silence where theirs ends and something follows, which another reader may not.
+    if (ending === 'whole' && decoder.bytesWritten !== fed) throw new NotCompressed();
   } catch (error) {
     throw isOfCoding(error) ? new NotCompressed() : error;
   }
 }
 
-const DECODERS: Readonly<Record<Coding, (ending: 'whole' | 'any') => Transform>> = {
+type Decoder = Transform & { readonly bytesWritten: number };
+
+const DECODERS: Readonly<Record<Coding, (ending: 'whole' | 'any') => Decoder>> = {
   gzip: (ending) => createGunzip(flush(ending)),
   deflate: (ending) => createInflate(flush(ending)),
   'deflate-raw': (ending) => createInflateRaw(flush(ending)),

@@ -61,20 +61,33 @@ export function openCompressed(bytes: Buffer, work: Work): Buffer | undefined {
 type Decoder = (bytes: Buffer, limit: number) => Buffer;
 
 const DECODERS: Readonly<Record<string, Decoder>> = {
-  gzip: (bytes, limit) => gunzipSync(bytes, { maxOutputLength: limit }),
-  'x-gzip': (bytes, limit) => gunzipSync(bytes, { maxOutputLength: limit }),
+  gzip: whole(gunzipSync),
+  'x-gzip': whole(gunzipSync),
   deflate: inflateEither,
-  br: (bytes, limit) => brotliDecompressSync(bytes, { maxOutputLength: limit }),
-  zstd: (bytes, limit) => zstdDecompressSync(bytes, { maxOutputLength: limit }),
+  br: whole(brotliDecompressSync),
+  zstd: whole(zstdDecompressSync),
 };
+
+/** Node's decoders are silent where theirs ends and something follows, which another reader may not be. Throws then. */
+function whole(open: (bytes: Buffer, options: { maxOutputLength: number; info: true }) => unknown): Decoder {
+  return (bytes, limit) => {
+    // `info` gives the engine beside the text; the types do not know it for the synchronous forms.
+    const opened = open(bytes, { maxOutputLength: limit, info: true }) as {
+      readonly buffer: Buffer;
+      readonly engine: { readonly bytesWritten: number };
+    };
+    if (opened.engine.bytesWritten !== bytes.length) throw new Error('something follows its end');
+    return opened.buffer;
+  };
+}
 
 /** "deflate" is zlib by the RFC and raw by the practice of some clients. */
 function inflateEither(bytes: Buffer, limit: number): Buffer {
   try {
-    return inflateSync(bytes, { maxOutputLength: limit });
+    return whole(inflateSync)(bytes, limit);
   } catch (error) {
     if (isTooLarge(error)) throw error;
-    return inflateRawSync(bytes, { maxOutputLength: limit });
+    return whole(inflateRawSync)(bytes, limit);
   }
 }
 

@@ -98,7 +98,7 @@ export function receiveBody({ budget, spool, bodyBytes, announced }: BodyLimits)
       return answer;
     },
     end(trailers) {
-      return disk ? endOnDisk(disk, trailers) : inMemory(memory.bytes(), trailers, release);
+      return disk ? endOnDisk(disk, trailers) : unitInMemory(memory.bytes(), trailers, release);
     },
     release,
   };
@@ -135,15 +135,24 @@ export function receiveBody({ budget, spool, bodyBytes, announced }: BodyLimits)
     } finally {
       release();
     }
-    return inMemory(bytes.bytes(), trailers, () => bytes.release());
+    return unitInMemory(bytes.bytes(), trailers, () => bytes.release());
   }
 
   return body;
 }
 
+/** A whole body that lies in memory. `release`: gives its bytes back, if somebody counts them. */
+export function unitInMemory(
+  body: Buffer,
+  trailers: readonly Field[] = [],
+  release: () => void = () => undefined,
+): Unit {
+  return { kind: 'unit', size: body.length, last: true, trailers, chunks: () => [body], [Symbol.dispose]: release };
+}
+
 /** A request without a body. */
 export function emptyUnit(): Unit {
-  return inMemory(Buffer.alloc(0), [], () => undefined);
+  return unitInMemory(Buffer.alloc(0));
 }
 
 /** The bytes of a unit that lies in memory; undefined of one that does not. */
@@ -153,10 +162,6 @@ export function bytesInMemory(unit: Unit): Buffer | undefined {
   const all = [...chunks];
   const [only] = all;
   return all.length === 1 && only ? only : Buffer.concat(all);
-}
-
-function inMemory(body: Buffer, trailers: readonly Field[], release: () => void): Unit {
-  return { kind: 'unit', size: body.length, last: true, trailers, chunks: () => [body], [Symbol.dispose]: release };
 }
 
 /** Bytes that wait to be written, of a body on the disk. */

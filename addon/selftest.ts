@@ -1,4 +1,5 @@
 /** Whether the scanner really finds: what is harmless must be proven, and a made-up secret must come back as a block wherever it stands. */
+import { unitInMemory } from './body.ts';
 import type { RequestHead, Unit } from './message.ts';
 import type { ScanResult } from './verdict.ts';
 
@@ -73,13 +74,5 @@ const PROBES: readonly [Probe, ...Probe[]] = [
 ];
 
 function unitOf(text: string): Unit {
-  const body = Buffer.from(text);
-  return {
-    kind: 'unit',
-    last: true,
-    size: body.length,
-    trailers: [],
-    chunks: () => [body],
-    [Symbol.dispose]: () => undefined,
-  };
+  return unitInMemory(Buffer.from(text));
 }

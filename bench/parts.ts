@@ -4,6 +4,7 @@
  *
  *   node bench/parts.ts
  */
+import { unitInMemory } from '../addon/body.ts';
 import { secretsIn } from '../addon/scanner/detect.ts';
 import type { Field } from '../addon/message.ts';
 import { makeMasks } from '../addon/masks.ts';
@@ -49,14 +50,7 @@ function measure(name: string, body: Buffer): void {
         path: '/v1/messages?beta=true',
         fields: FIELDS,
       },
-      {
-        kind: 'unit',
-        size: body.length,
-        last: true,
-        trailers: [],
-        chunks: () => [body],
-        [Symbol.dispose]: () => undefined,
-      },
+      unitInMemory(body),
       { reads: 'plain', bodyBytes: 8 * 1024 * 1024, masking: { masks: MASKS, secretsIn } },
     );
     if (run >= WARM) times.push(performance.now() - started);

@@ -7,9 +7,10 @@
  *
  * pipelock: BOTTLE_PIPELOCK_BINARY names its file.
  */
+import { unitInMemory } from '../addon/body.ts';
 import { availableParallelism } from 'node:os';
 import { openLine } from '../addon/call.ts';
-import type { RequestHead, Unit } from '../addon/message.ts';
+import type { RequestHead } from '../addon/message.ts';
 import { SCAN_CONNECTIONS } from '../addon/limits.ts';
 import { parts } from '../addon/parts.ts';
 import { present } from '../addon/present.ts';
@@ -93,14 +94,7 @@ async function scanAlone(body: Buffer): Promise<number> {
     path: '/',
     fields: [['Content-Type', 'application/json']],
   };
-  const unit: Unit = {
-    kind: 'unit',
-    size: body.length,
-    last: true,
-    trailers: [],
-    chunks: () => [body],
-    [Symbol.dispose]: () => undefined,
-  };
+  const unit = unitInMemory(body);
   const made = parts({ id: 'bench', nonce: 'bench' }, head, unit, rig.limits);
   if (made.kind !== 'prepared') throw new Error(JSON.stringify(made));
   const calls = made.parts

@@ -1,3 +1,4 @@
+import { unitInMemory } from '../../../addon/body.ts';
 import assert from 'node:assert/strict';
 import { after, before, describe, it, suite } from 'node:test';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
@@ -37,14 +38,7 @@ function headOf({ method = 'POST', path = '/v1/x', fields = [] }: Sent): Request
 
 function unitOf({ body = '', trailers = [] }: Sent): Unit {
   const bytes = Buffer.from(body);
-  return {
-    kind: 'unit',
-    size: bytes.length,
-    last: true,
-    trailers,
-    chunks: () => [bytes],
-    [Symbol.dispose]: () => undefined,
-  };
+  return unitInMemory(bytes, trailers);
 }
 
 function partsOf(sent: Sent, limits = PLAIN): readonly ScanPart[] {

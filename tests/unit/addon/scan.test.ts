@@ -1,3 +1,4 @@
+import { unitInMemory } from '../../../addon/body.ts';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -99,14 +100,7 @@ const TWO_PARTS = '{"a":"first","a":"second"}';
 
 function unitOf(body: string): Unit {
   const bytes = Buffer.from(body);
-  return {
-    kind: 'unit',
-    size: bytes.length,
-    last: true,
-    trailers: [],
-    chunks: () => [bytes],
-    [Symbol.dispose]: () => undefined,
-  };
+  return unitInMemory(bytes);
 }
 
 suite('a unit of several parts', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { bytesInMemory } from '../../../addon/body.ts';
+import { bytesInMemory, unitInMemory } from '../../../addon/body.ts';
 import type { Client, Field, RequestHead, ResponseHead, Unit } from '../../../addon/message.ts';
 import { holdSecrets } from '../../../addon/secrets.ts';
 import type { BoundSecret } from '../../../contracts/secret.ts';
@@ -37,14 +37,7 @@ function headOf(
 
 function unitOf(body: string | Buffer = ''): Unit {
   const bytes = Buffer.from(body);
-  return {
-    kind: 'unit',
-    size: bytes.length,
-    last: true,
-    trailers: [],
-    chunks: () => [bytes],
-    [Symbol.dispose]: () => undefined,
-  };
+  return unitInMemory(bytes);
 }
 
 const bodyOf = (unit: Unit) => (bytesInMemory(unit) ?? Buffer.of()).toString('latin1');

@@ -1,4 +1,5 @@
 /** The real pipelock under our configuration, with our sink behind it, asked as the sidecar asks it; only where nobody else is (`runAlone`). */
+import { unitInMemory } from '../../../addon/body.ts';
 import { secretsIn } from '../../../addon/scanner/detect.ts';
 import { makeMasks } from '../../../addon/masks.ts';
 import { masksOf } from '../../../contracts/mask.ts';
@@ -50,14 +51,7 @@ export async function openJudge(file: string, version: PipelockVersion): Promise
       const parsed = parseHost(host);
       if ('why' in parsed) throw new Error(`${host} ${parsed.why}`);
       const target = { scheme: secure ? 'https' : 'http', host: parsed, port: secure ? 443 : 80 } as const;
-      const unit = {
-        kind: 'unit',
-        size: body.length,
-        last: true,
-        trailers: [],
-        chunks: () => [body],
-        [Symbol.dispose]: () => undefined,
-      } as const;
+      const unit = unitInMemory(body);
       return scanner.scan('judge', { method, target, path, fields }, unit, new AbortController().signal);
     },
     async [Symbol.asyncDispose]() {

@@ -1,4 +1,5 @@
 /** What `git push` sends, read object by object. */
+import { unitInMemory } from '../../../../addon/body.ts';
 import { secretsIn } from '../../../../addon/scanner/detect.ts';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -70,14 +71,7 @@ function textOf(bytes: Buffer): string {
 function inPlain(body: Buffer, type = PUSH) {
   const fields: Field[] = [['Content-Type', type]];
   const target = { scheme: 'https', host: { kind: 'name', text: 'git.example' }, port: 443 } as const;
-  const unit = {
-    kind: 'unit',
-    size: body.length,
-    last: true,
-    trailers: [],
-    chunks: () => [body],
-    [Symbol.dispose]: () => undefined,
-  } as const;
+  const unit = unitInMemory(body);
   const masks = makeMasks(masksOf(masksWishSchema.parse({}), []));
   const limits = { reads: 'plain', bodyBytes: 8 * 1024 * 1024, masking: { masks, secretsIn } } as const;
   return parts(

@@ -27,12 +27,12 @@ const SCENES: readonly Scene[] = [
   {
     title: 'An HTTPS GET to an allowed host passes: the answer is the upstream’s own',
     script: 'curl -sS -i --suppress-connect-headers https://raw.githubusercontent.com/hello',
-    shows: /^HTTP\/1\.1 200 OK[\s\S]*upstream says hello to GET \/hello/,
+    shows: /^HTTP\/2 200 [\s\S]*upstream says hello to GET \/hello/,
   },
   {
     title: 'An HTTPS POST with a credential comes back as 403, with the reason; the upstream never sees it',
     script: `curl -sS -i --suppress-connect-headers -H 'content-type: application/json' -d '{"key":"${CREDENTIAL}"}' https://api.anthropic.com/dlp-probe`,
-    shows: /^HTTP\/1\.1 403 [\s\S]*blocked: request body contains secret: AWS/,
+    shows: /^HTTP\/2 403 [\s\S]*blocked: request body contains secret: AWS/,
   },
 ];
 

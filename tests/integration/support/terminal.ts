@@ -32,7 +32,7 @@ export class Terminal implements AsyncDisposable {
       `stty rows ${rows} cols ${columns}`,
       `tty > '${this.#folder}/tty'`,
       `stty -g > '${this.#folder}/before'`,
-      `${program} ${redirect}`,
+      `sh -c 'echo $$ > "$0"; exec "$@"' '${this.#folder}/pid' ${program} ${redirect}`,
       'status=$?',
       `stty -g > '${this.#folder}/after'`,
       'exit $status',
@@ -76,7 +76,19 @@ export class Terminal implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#over) this.child.kill('SIGKILL'); // which closes the terminal
+    if (this.#over) return;
+    this.child.kill('SIGKILL'); // which closes the terminal
     await this.ended;
+    const program = Number(this.#read('pid'));
+    await eventually(() => !runs(program)); // it takes its session down first
+  }
+}
+
+function runs(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== ''; // empty where only its unreaped remains are there
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
   }
 }

@@ -4,13 +4,14 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { connect, createServer as createTcpServer, type AddressInfo } from 'node:net';
+import { connect, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { readyLineSchema, type SidecarConfig } from '../../../contracts/sidecar.ts';
+import { freePort } from '../support/port.ts';
 import { createScanner } from '../../../addon/scanner/serve.ts';
 import { ask, KEY, readJournal, type Rig } from './rig.ts';
 
@@ -30,14 +31,6 @@ after(() => {
   scanner.close();
   rmSync(folder, { recursive: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
 
 async function config(): Promise<SidecarConfig> {
   return {

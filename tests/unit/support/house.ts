@@ -30,9 +30,9 @@ const LAUNCHER: Row[] = [
     why: 'it is the border to any engine: types alone, so that an engine in memory is one as well',
   },
   {
-    files: ['src/{plan,container,scanner,secrets,describe,bind,builtin,egress,pipelock,redact}.ts'],
+    files: ['src/{plan,container,scanner,secrets,describe,bind,builtin,egress,late,pipelock,redact}.ts'],
     may: ['contracts/*', 'src/{builtin,container,egress,pipelock,scanner,secrets}.ts'],
-    types: ['src/backend.ts', 'src/manifest.ts'],
+    types: ['src/{backend,credentials,manifest}.ts'],
     why: 'same input, same plan: no clock, no randomness, no file; what differs comes in as an argument',
   },
   {
@@ -49,7 +49,7 @@ const LAUNCHER: Row[] = [
   {
     files: ['src/credentials.ts'],
     may: ['contracts/*', 'src/errors.ts', 'node:fs', 'node:util'],
-    types: ['src/launch.ts', 'src/manifest.ts'],
+    types: ['src/manifest.ts'],
     why: 'it reads values, and hands them to nobody but who asks: no engine, no output',
   },
   {
@@ -70,9 +70,14 @@ const LAUNCHER: Row[] = [
     why: 'with the manifest, the only files that read or write the user’s files',
   },
   {
-    files: ['src/{launch,session}.ts'],
-    may: ['contracts/*', 'src/{bind,errors,session,together}.ts', 'node:timers/promises', 'node:util'],
-    types: ['src/backend.ts', 'src/launch.ts', 'src/provision/provisioner.ts', 'node:stream'],
+    files: ['src/{agent,launch,serving,session,site}.ts'],
+    may: [
+      'contracts/*',
+      'src/{agent,bind,errors,late,serving,session,site,together}.ts',
+      'node:timers/promises',
+      'node:util',
+    ],
+    types: ['src/{backend,credentials}.ts', 'src/provision/provisioner.ts', 'node:stream'],
     why: 'an engine in memory must be enough to test it: never the real one, never a file',
   },
   {

@@ -4,7 +4,7 @@ import { debuglog } from 'node:util';
 import { makePlaceholder } from '../contracts/placeholder.ts';
 import { whyNoValue } from '../contracts/secret.ts';
 import { LaunchError } from './errors.ts';
-import type { CredentialSource } from './manifest.ts';
+import type { CredentialSource } from './sources.ts';
 
 /** Credentials that the agent does not have. They are in memory, and reach the sidecar by its standard input. */
 export interface Credentials {

@@ -19,7 +19,7 @@ const JUDGEMENT = [
 
 const LAUNCHER: Row[] = [
   {
-    files: ['src/{errors,together}.ts'],
+    files: ['src/{errors,together,unchecked}.ts'],
     may: [],
     why: 'everything may import these, so they import nothing',
   },
@@ -49,19 +49,25 @@ const LAUNCHER: Row[] = [
   {
     files: ['src/credentials.ts'],
     may: ['contracts/*', 'src/errors.ts', 'node:fs', 'node:util'],
-    types: ['src/manifest.ts'],
+    types: ['src/sources.ts'],
     why: 'it reads values, and hands them to nobody but who asks: no engine, no output',
   },
   {
     files: ['src/upstream.ts'],
     may: ['contracts/*', 'src/errors.ts', 'node:crypto', 'node:fs'],
-    types: ['src/manifest.ts'],
+    types: ['src/sources.ts'],
     why: 'it reads what is shown to the outside, and hands it to nobody but who asks',
   },
   {
-    files: ['src/manifest.ts'],
-    may: ['contracts/*', 'src/errors.ts', 'src/mounts.ts', 'yaml', 'zod', ...NODE_FILES],
+    files: ['src/{manifest,path,sources}.ts'],
+    may: ['contracts/*', 'src/{errors,issues,mounts,path,sources,unchecked}.ts', 'yaml', ...NODE_FILES],
     why: 'it reads the user’s files, and knows neither network nor engine',
+  },
+  {
+    files: ['src/issues.ts'],
+    may: ['contracts/*', 'src/unchecked.ts', 'zod'],
+    types: ['src/errors.ts'],
+    why: 'what is said of a manifest follows from it and the schema alone',
   },
   {
     files: ['src/{lock,mounts,trust,history}.ts'],
@@ -324,5 +330,5 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   'tar-stream': ['src/docker/archive.ts'],
   undici: ['addon/call.ts', 'addon/packages.d.ts'],
   yaml: ['src/manifest.ts'],
-  zod: ['contracts/*', 'src/manifest.ts', 'src/cli/manifest.ts'],
+  zod: ['contracts/*', 'src/issues.ts', 'src/cli/manifest.ts'],
 };

@@ -1,4 +1,4 @@
-/** What the documents name is there: files, folders, tests, headings. */
+/** What the documents name is there: files, folders, tests, headings, and what the tests are called. */
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { posix, resolve } from 'node:path';
@@ -18,6 +18,9 @@ const PLACE = new RegExp(`\`((?:${FOLDERS.join('|').replace('.', '\\.')})/[^\` *
 /** A test, as the tables of promises have it: `unit/addon/server`. */
 const TEST = /`((?:unit|integration)\/[\w./-]+)`/g;
 
+/** The same, or the title of a test of the one before: `unit/addon/server`: *a title*. */
+const PROMISE = /`((?:unit|integration)\/[\w./-]+)`|`[^`]*`|(?<![*\\])\*((?:\\\*|[^*|])+)\*(?!\*)/g;
+
 /** What a document names and nobody has. `document`: its path from the root. */
 function missing(text: string, document: string): string[] {
   const all = (form: RegExp) => [...text.matchAll(form)].map(([, name = '']) => name);
@@ -25,8 +28,35 @@ function missing(text: string, document: string): string[] {
     ...all(LINK).filter((to) => !/^(https?|mailto):/.test(to) && !leads(to, document)),
     ...all(NAME).filter((name) => !isOurs(name) && !isOfPackage(name)),
     ...all(PLACE).filter((place) => !existsSync(resolve(ROOT, place))),
-    ...all(TEST).filter((name) => !FILES.includes(`tests/${name}.test.ts`) && !FILES.includes(`tests/${name}`)),
+    ...all(TEST).filter((name) => fileOf(name) === undefined),
+    ...text.split('\n').flatMap(missingTitles),
   ];
+}
+
+/** Titles that stand behind the name of a test's file, and that no test there has. */
+function missingTitles(line: string): string[] {
+  let file: string | undefined;
+  return [...line.matchAll(PROMISE)].flatMap(([, name, written]) => {
+    const title = written?.replaceAll('\\*', '*');
+    if (name !== undefined) file = fileOf(name);
+    return file === undefined || title === undefined || hasTitle(file, title) ? [] : [`${file}: ${title}`];
+  });
+}
+
+/** A title may be made of values: a template's, or one that the document leaves out. */
+function hasTitle(file: string, title: string): boolean {
+  const source = readFileSync(resolve(ROOT, file), 'utf8').replaceAll("\\'", "'");
+  if (source.includes(title)) return true;
+  const templates = [...source.matchAll(/`([^`]*\$\{[^`]*)`/g)].map(([, text = '']) =>
+    text.split(/\$\{[^}]*\}/).map((fixed) => fixed.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')),
+  );
+  return templates.some(
+    (parts) => parts.some((fixed) => fixed.length > 3) && new RegExp(`^${parts.join('.*')}$`).test(title),
+  );
+}
+
+function fileOf(test: string): string | undefined {
+  return [`tests/${test}.test.ts`, `tests/${test}`].find((file) => FILES.includes(file) && file.endsWith('.ts'));
 }
 
 function leads(to: string, document: string): boolean {
@@ -36,7 +66,7 @@ function leads(to: string, document: string): boolean {
   return FILES.includes(file) && anchorsIn(readFileSync(resolve(ROOT, file), 'utf8')).includes(anchor);
 }
 
-/** As GitHub makes them of headings. */
+/** As GitHub makes them of headings, and what the tests are called. */
 function anchorsIn(text: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
     heading
@@ -80,6 +110,7 @@ suite('a file that is gone is found in every form that documents name it in', ()
     '`addon/gone/`',
     '`unit/addon/gone`',
     '`integration/faul`',
+    '`unit/addon/server`: *a title that no test has*',
   ])
     test(name, () => assert.notDeepEqual(missing(name, 'docs/prds/0001-main-job.md'), []));
   for (const name of [
@@ -92,6 +123,8 @@ suite('a file that is gone is found in every form that documents name it in', ()
     '"$PWD/bin/bottle.js"',
     '`addon/h1/`',
     '`unit/addon/server`',
+    '`unit/docs`: *every file that a document names is there*; *but not `main.ts`*',
+    '*a word*, and `unit/docs`',
     '`unit/**/*.test.ts`',
     'console.log(`x`)',
   ])

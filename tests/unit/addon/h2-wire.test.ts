@@ -1,18 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import type { Authority } from '../../../addon/authority.ts';
 import { CLIENT_SESSION_WINDOW, CLIENT_STREAMS, UPSTREAM_SESSION_WINDOW } from '../../../addon/limits.ts';
-import {
-  listenRaw,
-  makeCa,
-  makeRig,
-  makeUpstreamServer,
-  openTunnel,
-  prove,
-  readHead,
-  type Rig,
-  type TestUpstream,
-} from './rig.ts';
+import { listenRaw, makeRig, openTunnel, prove, readHead, type Rig, type TestUpstream } from './rig.ts';
 import {
   askStream,
   code,
@@ -27,23 +16,21 @@ import {
   openSession,
   Wire,
 } from './support/h2.ts';
+import { hello, makeWorld, placeOf, type World } from './support/world.ts';
 
 const HOST = 'api.example.test';
-let ca: Authority;
+const PLACE = placeOf(HOST);
+const { ca } = PLACE;
+let world: World<TestUpstream>;
 let upstream: TestUpstream;
 let rig: Rig;
 let port: number;
 
 before(async () => {
-  ca = makeCa();
-  upstream = await makeUpstreamServer((_, response) => response.end('hello'), { ca, host: HOST });
-  port = upstream.port;
-  rig = await makeRig({ allow: [`${HOST}:${port}`], upstreamCa: ca });
+  world = await makeWorld(PLACE, hello);
+  ({ upstream, rig, port } = world);
 });
-after(async () => {
-  await rig[Symbol.asyncDispose]();
-  await upstream[Symbol.asyncDispose]();
-});
+after(() => world[Symbol.asyncDispose]());
 
 async function openWire(behind = rig, to = port): Promise<Wire> {
   return new Wire(await openTunnel(behind, { host: HOST, port: to, alpn: H2 }));

@@ -30,7 +30,7 @@ export const NONCE_FIELD = 'x-bottle-nonce';
 /** `index/count`, decimal; the count may be `*`. */
 export const PART_FIELD = 'x-bottle-part';
 /** Request field that names the scan in the scanner's log; a forward proxy keeps it for itself, so that it is no part of the proof. */
-const SCAN_ID_FIELD = 'x-pipelock-agent';
+export const SCAN_ID_FIELD = 'x-pipelock-agent';
 /** Response field of an allow (status 204). */
 export const RECEIPT_FIELD = 'x-bottle-receipt';
 

@@ -12,7 +12,7 @@ import { Work } from './decode/work.ts';
 import { EXTRACT_FIELD_BYTES, EXTRACT_OVERLAP, EXTRACT_SPARE } from './limits.ts';
 import { countMasked, type Masks, NO_MASKS } from './masks.ts';
 import type { Field, Message, Refusal, RequestHead, Unit } from './message.ts';
-import { NOTHING, PLAIN_TEXT, readBody, readPacked, refused } from './reading.ts';
+import { NOTHING, PLAIN_TEXT, readBody, readPacked, readText, refused } from './reading.ts';
 import { type ScannedPart, sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
 
@@ -147,10 +147,9 @@ function inPlain(
   if (content.body.length > bodyBytes) return refused(413, `the body is larger than the scanner's ${bodyBytes} bytes`);
 
   const [declared] = valuesOf(head.fields, 'content-type');
-  // What one message of a stream hides, no line of the journal would say.
-  const masks = unit.message || !masking ? NO_MASKS : masking.masks;
-  const here = masks(head.target.host);
-  const reading = readBody(content.body, declared, here);
+  const here = (masking?.masks ?? NO_MASKS)(head.target.host);
+  const covered = masking && unit.message?.covered;
+  const reading = covered ? readText(content.body, covered) : readBody(content.body, declared, here);
   const packed = readPacked(content.body, declared, new Work(bodyBytes), here);
   if ('kind' in packed) return packed;
   const runs = [...reading.runs, ...packed.runs];

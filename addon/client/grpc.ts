@@ -141,8 +141,8 @@ class MessageReader {
 }
 
 /**
- * The message, and before it what is only to be judged: where it goes on with those before it, and a compressed one as it came, because a
- * decoder may leave out what stands behind the compressed text.
+ * The message, and before it what is only to be judged: where it goes on with those before it, and a compressed one as it came but for its
+ * first bytes, because a decoder passes over some of it: the names in a head, frames that are to be skipped.
  */
 function* unitsOf(
   { prefix, isCompressed, body }: Whole,

@@ -294,6 +294,23 @@ suite('nothing hides behind a mask', () => {
     assert.ok(all.slice(1).some(({ body }) => body.includes(KEY)));
   });
 
+  it('what is covered is not shown beside an escape that the text ends with, either', () => {
+    const run = base64(3_000, 'escape');
+    for (const end of ['\\n', '%20', '&amp;', '\\u0041'])
+      for (const message of [true, false]) {
+        const body = JSON.stringify({ messages: [{ content: [{ source: { data: run } }] }], text: `a line${end}` });
+        const { parts: all } = prepared({ body, message });
+        assert.ok(
+          all.some((part) => part.index > 0 && part.body.includes('a line')),
+          'the escape was undone',
+        );
+        assert.ok(
+          all.every((part) => !part.body.includes(run.slice(0, 100))),
+          end,
+        );
+      }
+  });
+
   it('a key in the form of a hash is found', () => {
     const data = Buffer.concat([Buffer.from(` ${KEY} `), randomBytes(64, 'h')]).subarray(0, 64);
     const { parts: all } = prepared({ body: JSON.stringify({ a: `sha512-${data.toString('base64')}` }) });

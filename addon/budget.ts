@@ -5,6 +5,8 @@ export interface Budget {
   take(bytes: number): boolean;
   give(bytes: number): void;
   readonly used: number;
+  /** Bytes that can still be taken. */
+  readonly left: number;
 }
 
 export function makeBudget(total: number): Budget {
@@ -20,6 +22,9 @@ export function makeBudget(total: number): Budget {
     },
     get used() {
       return used;
+    },
+    get left() {
+      return total - used;
     },
   };
 }

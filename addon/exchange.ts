@@ -3,6 +3,7 @@
  * statements: decide before a byte of body is read, scan every part, record, and only then send.
  */
 import type { Outcome } from '../contracts/exchange.ts';
+import { type Masked, sumMasked } from '../contracts/mask.ts';
 import { unexpected } from './code.ts';
 import type { Journal } from './journal.ts';
 import {
@@ -45,6 +46,7 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
     started: false,
     received: 0,
     messages: undefined,
+    masked: [],
   };
   let outcome: Exchanged;
   try {
@@ -56,10 +58,10 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
   const sent = leg?.sent ?? 0;
   leg?.[Symbol.dispose]();
   await progress.relayed?.catch(() => undefined); // what it failed of has been told; how far it came has not
-  const { admitted, received, started, messages } = progress;
+  const { admitted, received, started, messages, masked } = progress;
   try {
     const durationMs = performance.now() - began;
-    steps.journal.close(subject, { outcome, sent, received, admitted, messages, durationMs });
+    steps.journal.close(subject, { outcome, sent, received, admitted, messages, masked, durationMs });
   } finally {
     if (outcome.kind !== 'forwarded') answer(client, outcome, { id, sent, started });
   }
@@ -76,6 +78,8 @@ interface Progress {
   received: number;
   /** Of a stream: the messages that were sent. */
   messages: number | undefined;
+  /** What the scanner was not shown of them. */
+  masked: readonly Masked[];
 }
 
 async function pass(client: Client, id: string, steps: Steps, progress: Progress): Promise<Exchanged> {
@@ -135,6 +139,8 @@ async function release(
   if (late !== undefined) return failed('internal', late);
   if (client.gone.aborted) return failed('internal', 'the agent left during the scan');
   if (progress.leg) {
+    // Before it is sent: a send that breaks off may have sent it. What sends nothing repeats what is sent.
+    if (held.size > 0) progress.masked = sumMasked([...progress.masked, ...(verdict.masked ?? [])]);
     await progress.leg.send(undefined, held);
     if (held.size > 0) progress.messages = (progress.messages ?? 0) + 1;
     return { kind: 'sent', last: held.last };

@@ -23,6 +23,8 @@ export interface Ending {
   readonly admitted: boolean;
   /** Of a stream: the agent's messages that were sent. */
   readonly messages?: number | undefined;
+  /** What the scanner was not shown of them. */
+  readonly masked?: readonly Masked[];
 }
 
 /** What is recorded of a request that may go out. */
@@ -115,10 +117,10 @@ export function openJournal(options: JournalOptions): Journal {
         body_bytes: bytes,
         ...(elsewhere.length > 0 ? { placeholders: [...elsewhere] } : {}),
         ...(unscanned > 0 ? { unscanned_bytes: unscanned } : {}),
-        ...(masked.length > 0 ? { masked: masked.map(({ mask, bytes: hidden }) => ({ mask, bytes: hidden })) } : {}),
+        ...maskedIn(masked),
       });
     },
-    close(subject, { outcome, sent, received, durationMs, admitted, messages }) {
+    close(subject, { outcome, sent, received, durationMs, admitted, messages, masked = [] }) {
       if (!admitted && outcome.kind !== 'forwarded' && isOnlyCounted(subject.target, outcome)) return;
       quietly(() =>
         append({
@@ -128,6 +130,7 @@ export function openJournal(options: JournalOptions): Journal {
           sent_bytes: sent,
           received_bytes: received,
           ...(messages === undefined ? {} : { messages }),
+          ...maskedIn(masked),
           duration_ms: Math.round(durationMs * 100) / 100,
         }),
       );
@@ -174,6 +177,11 @@ function bare(outcome: Outcome): Outcome {
     case 'failed':
       return { kind: outcome.kind, stage: outcome.stage, cause: outcome.cause };
   }
+}
+
+/** Missing where there is nothing. */
+function maskedIn(masked: readonly Masked[]): { masked?: Masked[] } {
+  return masked.length > 0 ? { masked: masked.map(({ mask, bytes }) => ({ mask, bytes })) } : {};
 }
 
 function subjectLine({ id, method, target }: Subject) {

@@ -4,8 +4,9 @@
  * token that is worth nothing elsewhere. Never plain text. What it covers is given back, to be searched in another way.
  */
 import type { Host } from '../contracts/host.ts';
-import type { Mask, Masked } from '../contracts/mask.ts';
+import { type Mask, type Masked, sumMasked } from '../contracts/mask.ts';
 import { ruleCoversHost } from '../contracts/policy.ts';
+import type { Covered } from './covered.ts';
 import { type JsonText, readJson } from './decode/json.ts';
 import { type Place, placesOf } from './decode/places.ts';
 import { LEAST_MASKED } from './limits.ts';
@@ -56,19 +57,31 @@ function compile(masks: readonly Mask[]): HostMasks {
 
 /** JSON without what the masks cover, read anew. Undefined: it is no JSON. */
 export function maskJson(body: Buffer, masks: HostMasks): (Unmasked & { readonly json: JsonText }) | undefined {
-  const spans: Span[] = [];
+  const read = readCovered(body, masks);
+  if (!read) return undefined;
+  const left = without(body, read.covered);
+  // A word without quotes or backslashes takes the place of another inside a string: it is JSON as before.
+  const again = left.runs.length === 0 ? read.json : readJson(left.text);
+  return again && { ...left, json: again };
+}
+
+/** What the masks cover of a message of this type; nothing of what is no JSON. */
+export function coveredIn(type: string | undefined, bytes: Buffer, masks: HostMasks): readonly Covered[] {
+  if (type !== 'application/json' || (masks.top.isBarren && masks.hashes === undefined)) return [];
+  return readCovered(bytes, masks)?.covered ?? [];
+}
+
+/** JSON and what the masks cover of it. Undefined: it is no JSON. */
+function readCovered(body: Buffer, masks: HostMasks): { json: JsonText; covered: Covered[] } | undefined {
+  const covered: Covered[] = [];
   const json = readJson(body, {
     top: masks.top,
     found([first = 0], from, to) {
       const start = base64In(body, from, to);
-      if (start !== undefined) spans.push({ mask: masks.names[first] ?? '', from: start, to });
+      if (start !== undefined) covered.push({ mask: masks.names[first] ?? '', from: start, to });
     },
   });
-  if (!json) return undefined;
-  const left = without(body, [...spans, ...hashesIn(body, masks)]);
-  // A word without quotes or backslashes takes the place of another inside a string: it is JSON as before.
-  const again = left.runs.length === 0 ? json : readJson(left.text);
-  return again && { ...left, json: again };
+  return json && { json, covered: [...covered, ...hashesIn(body, masks)] };
 }
 
 /** Text without the hashes that a mask covers. */
@@ -78,15 +91,7 @@ export function maskHashes(text: Buffer, masks: HostMasks): Unmasked {
 
 /** Bytes by mask. */
 export function countMasked(runs: readonly Run[]): Masked[] {
-  const bytes = new Map<string, number>();
-  for (const run of runs) bytes.set(run.mask, (bytes.get(run.mask) ?? 0) + run.bytes.length);
-  return Array.from(bytes, ([mask, count]) => ({ mask, bytes: count }));
-}
-
-interface Span {
-  readonly mask: string;
-  readonly from: number;
-  readonly to: number;
+  return sumMasked(runs.map(({ mask, bytes }) => ({ mask, bytes: bytes.length })));
 }
 
 /** Where base64 begins that reaches from there to the end, alone or behind the head of a `data:` URL. */
@@ -100,9 +105,9 @@ function base64In(bytes: Buffer, from: number, to: number): number | undefined {
   return start;
 }
 
-function hashesIn(bytes: Buffer, { hashes }: HostMasks): Span[] {
+function hashesIn(bytes: Buffer, { hashes }: HostMasks): Covered[] {
   if (hashes === undefined) return [];
-  const spans: Span[] = [];
+  const spans: Covered[] = [];
   for (const { prefix, form } of [...HASHES, LOCAL_TOKEN])
     for (let at = bytes.indexOf(prefix); at >= 0; at = bytes.indexOf(prefix, at + prefix.length)) {
       const from = at + prefix.length;
@@ -118,7 +123,8 @@ function isFree(bytes: Buffer, at: number): boolean {
   return !/[A-Za-z0-9+/=_-]$/.test(before) || /^\\[nrt]$/.test(before);
 }
 
-function without(text: Buffer, spans: readonly Span[]): Unmasked {
+/** Text without what is known to be covered of it. */
+export function without(text: Buffer, spans: readonly Covered[]): Unmasked {
   const runs: Run[] = [];
   const pieces: Buffer[] = [];
   let done = 0;

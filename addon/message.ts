@@ -4,6 +4,7 @@
  */
 import type { Outcome } from '../contracts/exchange.ts';
 import type { Host } from '../contracts/host.ts';
+import type { Covered } from './covered.ts';
 import type { Field } from './receipt.ts';
 
 export type { Field } from './receipt.ts';
@@ -76,6 +77,8 @@ export interface Message {
   /** Its media type, if it is known. */
   readonly type: string | undefined;
   readonly bytes: Buffer;
+  /** What masks cover of it, where that follows from more than its own bytes. Otherwise its reader finds it by itself. */
+  readonly covered?: readonly Covered[];
 }
 
 /** What reading the next unit came to. `gone`: the agent left before it was whole. */

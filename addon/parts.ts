@@ -12,7 +12,7 @@ import { Work } from './decode/work.ts';
 import { EXTRACT_FIELD_BYTES, EXTRACT_OVERLAP, EXTRACT_SPARE } from './limits.ts';
 import { countMasked, type Masks, NO_MASKS } from './masks.ts';
 import type { Field, Message, Refusal, RequestHead, Unit } from './message.ts';
-import { NOTHING, PLAIN_TEXT, readBody, readPacked, refused } from './reading.ts';
+import { NOTHING, PLAIN_TEXT, readBody, readPacked, readText, refused } from './reading.ts';
 import { type ScannedPart, sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
 
@@ -147,10 +147,9 @@ function inPlain(
   if (content.body.length > bodyBytes) return refused(413, `the body is larger than the scanner's ${bodyBytes} bytes`);
 
   const [declared] = valuesOf(head.fields, 'content-type');
-  // What one message of a stream hides, no line of the journal would say.
-  const masks = unit.message || !masking ? NO_MASKS : masking.masks;
-  const here = masks(head.target.host);
-  const reading = readBody(content.body, declared, here);
+  const here = (masking?.masks ?? NO_MASKS)(head.target.host);
+  const covered = masking && unit.message?.covered;
+  const reading = covered ? readText(content.body, covered) : readBody(content.body, declared, here);
   const packed = readPacked(content.body, declared, new Work(bodyBytes), here);
   if ('kind' in packed) return packed;
   const runs = [...reading.runs, ...packed.runs];
@@ -159,15 +158,15 @@ function inPlain(
   if (names.length > 0) return { kind: 'block', finding: `blocked: request body contains secret: ${names.join(', ')}` };
 
   const most = 2 * (content.body.length + packed.text.length) + EXTRACT_SPARE;
-  const encoded =
-    hidden.length + packed.text.length > 0
-      ? Buffer.concat([reading.text, BETWEEN_RUNS, packed.text, BETWEEN_RUNS, hidden])
-      : reading.text;
-  const layers = decodedLayers(encoded, new Work(bodyBytes), most);
+  const work = new Work(bodyBytes);
+  const encoded = packed.text.length > 0 ? Buffer.concat([reading.text, BETWEEN_RUNS, packed.text]) : reading.text;
+  const inText = decodedLayers(encoded, work, most);
+  // By itself: around an escape a layer has the text as it stands, and what is hidden would be shown there.
+  const inHidden = inText && decodedLayers(hidden, work, most - inText.reduce((sum, { length }) => sum + length, 0));
   const inHead = headExtract(head, unit.trailers, most);
-  if (!layers || !inHead) return refused(413, 'the request decodes to more than can be scanned');
+  if (!inHidden || !inHead) return refused(413, 'the request decodes to more than can be scanned');
   const inField = inHead.length <= EXTRACT_FIELD_BYTES;
-  const extract = joined([...reading.unseen, textIn(packed.text), ...layers, inField ? NOTHING : inHead]);
+  const extract = joined([...reading.unseen, textIn(packed.text), ...inText, ...inHidden, inField ? NOTHING : inHead]);
 
   const kept = head.fields.filter(([name]) => !REWRITTEN.has(name.toLowerCase()));
   const type = reading.type === undefined ? [] : [['Content-Type', reading.type] as const];

@@ -4,7 +4,8 @@ import { readPacks } from './decode/pack.ts';
 import { readPairs } from './decode/pairs.ts';
 import { SPACE } from './decode/sink.ts';
 import type { Work } from './decode/work.ts';
-import { type HostMasks, maskHashes, maskJson, type Run } from './masks.ts';
+import type { Covered } from './covered.ts';
+import { type HostMasks, maskHashes, maskJson, type Run, without } from './masks.ts';
 import type { Refusal } from './message.ts';
 
 /** How the scanner reads the body under `type`. */
@@ -48,6 +49,12 @@ export function readBody(body: Buffer, declared: string | undefined, masks: Host
     return envelope ? { ...plain, type: declared, unseen: [envelope] } : plain;
   }
   return plain;
+}
+
+/** Plain text, of which it is known what is covered. */
+export function readText(text: Buffer, covered: readonly Covered[]): Reading {
+  const left = without(text, covered);
+  return { type: PLAIN_TEXT, body: left.text, runs: left.runs, text: left.text, unseen: [] };
 }
 
 /** The contents of the git packs in a body, without what is masked in them. A push that cannot be read to its end is not sent. */

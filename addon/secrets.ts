@@ -108,7 +108,7 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
     const fields = head.fields.filter(([name]) => !opened || name.toLowerCase() !== 'content-encoding');
     return {
       head: { ...head, path: plainText(head.path), fields: plainFields(fields) },
-      unit: body === sent && unit.trailers.length === 0 ? unit : copyOf(unit, body, plainFields(unit.trailers)),
+      unit: body === sent && unit.trailers.length === 0 ? unit : copyOf(unit, body, plainFields(unit.trailers), opened),
       elsewhere: neutrals.filter((one) => inBody.includes(one) || inHead.includes(one)).map(({ name }) => name),
     };
   }
@@ -284,8 +284,9 @@ function bytesOf(unit: Unit): Buffer | undefined {
   return unit.message ? unit.message.bytes : bytesInMemory(unit);
 }
 
-/** A unit to be scanned in another's place: it is not held by anybody. */
-function copyOf(unit: Unit, body: Buffer, trailers: readonly Field[]): Unit {
-  const message = unit.message ? { message: { ...unit.message, bytes: body } } : {};
+/** A unit to be scanned in another's place: it is not held by anybody. `opened`: nothing stands where it stood, so nothing is covered. */
+function copyOf(unit: Unit, body: Buffer, trailers: readonly Field[], opened: boolean): Unit {
+  const { type, covered } = unit.message ?? {};
+  const message = unit.message ? { message: { type, bytes: body, ...(covered && !opened ? { covered } : {}) } } : {};
   return { ...unit, ...message, size: body.length, trailers, chunks: () => [body], [Symbol.dispose]: () => undefined };
 }

@@ -28,7 +28,8 @@ import {
   SPOOL_BYTES,
   WINDOW_BYTES,
 } from './limits.ts';
-import { makeMasks } from './masks.ts';
+import type { Covers } from './covered.ts';
+import { coveredIn, makeMasks, type Masks } from './masks.ts';
 import { type Client, failed, type Refusal, refused, type Target } from './message.ts';
 import { decide, isTunnelPort, isUnopened } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
@@ -83,6 +84,8 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const sink = network && (await openSink(sinkOptions(network, key)));
   const secrets = holdSecrets(config.secrets);
   const budget = makeBudget(around.budgetBytes ?? BUDGET_BYTES);
+  const masks = makeMasks(network?.masks ?? []);
+  const covered: Covers = (host, type, bytes) => coveredIn(type, bytes, masks(host));
   const limit = ({ host, port }: Target) => bodyLimit(config.bodies, host, port);
   const spool = makeSpool({
     folder: dirname(config.journal),
@@ -90,7 +93,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   });
   const bodies = makeBodies({ budget, spool, limit });
   const scanner = connectScanner({
-    ...(await reachOf(config.scanner)),
+    ...(await reachOf(config.scanner, masks)),
     key,
     budget,
     review: (all) => secrets.review(all),
@@ -161,13 +164,13 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   }
 
   const messageBytes = around.messageBytes ?? network?.body_bytes ?? BODY_BYTES;
-  const webSocket: Switch = (plain, bytes) => webSocketOver(plain, bytes, { budget, messageBytes });
+  const webSocket: Switch = (plain, bytes) => webSocketOver(plain, bytes, { budget, messageBytes, covered });
   const switches = new Map(config.websockets === 'allow' ? [[WEBSOCKET, webSocket]] : []);
 
   function run(client: Client): void {
     keep(exchange(client, newId(), steps).catch(() => client.destroy()));
   }
-  const sessions = takeSessions({ bodies, budget, messageBytes, refuse: loop, switches, serve: run });
+  const sessions = takeSessions({ bodies, budget, messageBytes, covered, refuse: loop, switches, serve: run });
   function cut(): void {
     sessions.cut(); // first: they say goodbye on the connections that the door closes
     door.cut();
@@ -233,6 +236,7 @@ function sinkOptions({ address, sink }: PipelockScanner, key: Buffer): SinkOptio
 /** One scan per core: a network scanner takes a core for each, and more of them would only wait inside it. */
 async function reachOf(
   scanner: SidecarConfig['scanner'],
+  masks: Masks,
 ): Promise<Pick<ScannerOptions, 'reach' | 'limits' | 'windowBytes' | 'connections' | 'queue'>> {
   if (scanner.kind === 'embedded')
     return {
@@ -240,12 +244,12 @@ async function reachOf(
       limits: { reads: 'all', bodyBytes: BODY_BYTES },
       windowBytes: WINDOW_BYTES,
     };
-  const { address, port, body_bytes: bodyBytes, masks } = scanner;
+  const { address, port, body_bytes: bodyBytes } = scanner;
   // Loaded where it is wanted only: the rules take 13 MB of memory.
   const { secretsIn } = await import('./scanner/detect.ts');
   return {
     reach: { kind: 'tcp', address, port },
-    limits: { reads: 'plain', bodyBytes, masking: { masks: makeMasks(masks), secretsIn } },
+    limits: { reads: 'plain', bodyBytes, masking: { masks, secretsIn } },
     windowBytes: NETWORK_WINDOW_BYTES,
     connections: availableParallelism(),
     queue: NETWORK_SCAN_QUEUE,

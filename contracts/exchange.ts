@@ -56,6 +56,8 @@ const closedSchema = z.object({
   received_bytes: z.number().int(),
   /** Of a stream, as a WebSocket is one: the agent's messages that were sent, each scanned by itself. */
   messages: z.number().int().optional(),
+  /** What the scanner was not shown of those messages, by the mask that covers it, all of them together. */
+  masked: z.array(maskedSchema).optional(),
   duration_ms: z.number(),
 });
 

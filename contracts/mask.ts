@@ -24,9 +24,16 @@ const masked = {
 export const maskSchema = z.strictObject({ ...masked, hosts: z.array(ruleSchema).nullable() });
 export type Mask = z.infer<typeof maskSchema>;
 
-/** What one mask covered in one request. */
+/** What one mask covered in one request, or in all messages of a stream. */
 export const maskedSchema = z.object({ mask: z.string(), bytes: z.number().int() });
 export type Masked = z.infer<typeof maskedSchema>;
+
+/** One of each mask, with all of its bytes. */
+export function sumMasked(all: readonly Masked[]): Masked[] {
+  const sums = new Map<string, number>();
+  for (const { mask, bytes } of all) sums.set(mask, (sums.get(mask) ?? 0) + bytes);
+  return Array.from(sums, ([mask, bytes]) => ({ mask, bytes }));
+}
 
 /** Places in which the APIs of models carry files, signatures and what only they can read. */
 const MODELS = {

@@ -4,6 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import { type Budget, type Gathering, gather } from '../budget.ts';
+import { type Covered, coveredWithin } from '../covered.ts';
 import { decodeContent } from '../decode/inflate.ts';
 import { readingsOf } from '../decode/protobuf.ts';
 import { Work } from '../decode/work.ts';
@@ -41,6 +42,8 @@ export interface MessagesOptions {
   /** Bytes of one message. */
   readonly messageBytes: number;
   readonly inflow: Inflow;
+  /** What masks cover of a message. */
+  readonly covered: (type: string | undefined, content: Buffer) => readonly Covered[];
 }
 
 export async function* messages(stream: Readable, options: MessagesOptions): AsyncGenerator<Received> {
@@ -62,7 +65,7 @@ export async function* messages(stream: Readable, options: MessagesOptions): Asy
         const refusal = isLast ? trailerRefusal(trailers) : undefined;
         if (refusal) read.body.release();
         if (refusal) return yield refusal;
-        yield* unitsOf(read, options.coding, seams, isLast ? { last: true, trailers } : MORE);
+        yield* unitsOf(read, options, seams, isLast ? { last: true, trailers } : MORE);
         if (isLast) return;
       }
     }
@@ -121,7 +124,7 @@ class MessageReader {
       const body = (this.#body ??= gather(this.#budget, length));
       const piece = rest.subarray(0, length - body.size);
       rest = rest.subarray(piece.length);
-      if (piece.length > 0 && !body.add(piece)) return yield refused(503, 'too many request bodies are held');
+      if (piece.length > 0 && !body.add(piece)) return yield FULL;
       if (body.size < length) return;
       const whole = { kind: 'whole', prefix: this.#prefix, isCompressed: flags === COMPRESSED, body } as const;
       this.#prefix = NOTHING;
@@ -138,23 +141,39 @@ class MessageReader {
 }
 
 /**
- * The message, and before it what is only to be judged: where it goes on with those before it, and a compressed one as it came, because a
- * decoder may leave out what stands behind the compressed text.
+ * The message, and before it what is only to be judged: where it goes on with those before it, and a compressed one as it came but for its
+ * first bytes, because a decoder passes over some of it: the names in a head, frames that are to be skipped.
  */
 function* unitsOf(
   { prefix, isCompressed, body }: Whole,
-  coding: Coding,
+  options: MessagesOptions,
   seams: Seams,
   end: Pick<Unit, 'last' | 'trailers'>,
 ): Generator<Received> {
+  const { type } = options.coding;
   const bytes = body.bytes();
   const size = prefix.length + bytes.length;
+  let decoded = 0;
+  function release(): void {
+    options.budget.give(decoded);
+    decoded = 0;
+    body.release();
+  }
   let isHanded = false;
   try {
-    const content = isCompressed ? decompressed(bytes, coding) : bytes;
+    const content = isCompressed ? decompressed(bytes, options) : bytes;
     if ('kind' in content) return yield content;
-    if (isCompressed) yield { ...nothing(MORE), message: { type: undefined, bytes } };
-    const seam = seams.next(readingsOf(content).map((reading, depth) => [String(depth), reading]));
+    if (isCompressed) {
+      decoded = content.length;
+      yield { ...nothing(MORE), message: { type: undefined, bytes: bytes.subarray(MAGIC) } };
+    }
+    const covered = options.covered(type, content);
+    const readings = readingsOf(content).map((reading, depth) => ({
+      kind: String(depth),
+      content: reading,
+      covered: coveredWithin(covered, content.length - reading.length, content.length),
+    }));
+    const seam = seams.next(readings);
     if (seam) yield seam;
     isHanded = true;
     yield {
@@ -162,18 +181,23 @@ function* unitsOf(
       size,
       ...end,
       chunks: () => [prefix, bytes],
-      message: { type: coding.type, bytes: content },
-      [Symbol.dispose]: () => body.release(),
+      message: { type, bytes: content },
+      [Symbol.dispose]: release,
     };
   } finally {
-    if (!isHanded) body.release();
+    if (!isHanded) release();
   }
 }
 
-function decompressed(bytes: Buffer, { encodings: [encoding, ...more] }: Coding): Buffer | Refusal {
+/** What it becomes, taken from the budget. */
+function decompressed(bytes: Buffer, { coding, budget, messageBytes }: MessagesOptions): Buffer | Refusal {
+  const [encoding, ...more] = coding.encodings;
   if (encoding === undefined || more.length > 0) return refused(400, 'a message does not say how it is compressed');
-  const decoded = decodeContent(bytes, [encoding], new Work());
-  return decoded.kind === 'decoded' ? decoded.body : refused(400, `a message ${decoded.reason}`);
+  const most = Math.min(messageBytes, budget.left);
+  const decoded = decodeContent(bytes, [encoding], new Work(Math.max(1, most)));
+  if (decoded.kind === 'decoded') return budget.take(decoded.body.length) ? decoded.body : FULL;
+  if (decoded.why === 'form') return refused(400, `a message ${decoded.reason}`);
+  return most < messageBytes ? FULL : refused(413, `a message becomes larger than ${messageBytes} bytes`);
 }
 
 /** Sends nothing: the beginning, the end, or what is only to be judged. */
@@ -185,8 +209,11 @@ function refused(status: number, reason: string): Refusal {
   return { kind: 'refused', status, reason };
 }
 
+const FULL = refused(503, 'too many request bodies are held');
 const MORE = { last: false, trailers: [] } as const;
 const NOTHING: Buffer = Buffer.alloc(0);
 /** Bytes of a flag and a length. */
 const PREFIX = 5;
 const COMPRESSED = 1;
+/** Bytes by which a scanner would know what it can open: what is inside is scanned by itself, under its type. */
+const MAGIC = 2;

@@ -2,6 +2,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type Arriving, type Bodies, emptyUnit, LATE } from '../body.ts';
 import type { Budget } from '../budget.ts';
+import type { Covers } from '../covered.ts';
 import { isGrpc, readFields, readStreamHead, writeFieldMap, writeFields } from '../h2fields.ts';
 import { type Inflow, watchInflow } from '../inflow.ts';
 import { REQUEST_MS, STREAM_LINGER_MS } from '../limits.ts';
@@ -19,7 +20,7 @@ import type { Unforwarded } from '../respond.ts';
 import { grpcStatus } from '../shape.ts';
 import { trailerRefusal } from '../trailers.ts';
 import { asKeyed, asOpened, bytesOf } from './extended.ts';
-import { codingOf, messages } from './grpc.ts';
+import { codingOf, messages, type MessagesOptions } from './grpc.ts';
 import type { Switch } from './raw.ts';
 
 export interface StreamOptions {
@@ -29,6 +30,7 @@ export interface StreamOptions {
   readonly budget: Budget;
   /** Bytes of one message. */
   readonly messageBytes: number;
+  readonly covered: Covers;
   /** Milliseconds for a whole request; tests shorten it. */
   readonly requestMs?: number;
   /** Why a request to this target is not accepted at all, if so. */
@@ -69,7 +71,8 @@ export function makeStream(stream: ServerHttp2Stream, list: readonly string[], o
     }
     const coding = codingOf(head.fields);
     if (coding) {
-      yield* messages(stream, { ...options, coding, inflow });
+      const covered: MessagesOptions['covered'] = (type, bytes) => options.covered(head.target.host, type, bytes);
+      yield* messages(stream, { ...options, coding, inflow, covered });
       return;
     }
     if (inflow.isWhole && stream.endAfterHeaders) {

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Outcome } from '../../contracts/exchange.ts';
 import type { Budget } from '../budget.ts';
+import type { Covered, Covers } from '../covered.ts';
 import { LINGER_MS } from '../limits.ts';
 import type { Client, Received, Unit } from '../message.ts';
 import { Seams } from '../seam.ts';
@@ -18,6 +19,7 @@ export interface WebSocketOptions {
   readonly budget: Budget;
   /** Bytes of one message. */
   readonly messageBytes: number;
+  readonly covered: Covers;
 }
 
 /**
@@ -43,7 +45,8 @@ export function webSocketOver(plain: Client, bytes: AsyncIterable<Buffer>, optio
   async function* units(): AsyncGenerator<Received> {
     yield* plain.units;
     const agreement = await agreed.promise;
-    if (agreement) yield* messages(bytes, agreement, { ...options, onLeft });
+    const covered: MessageOptions['covered'] = (type, content) => options.covered(head.target.host, type, content);
+    if (agreement) yield* messages(bytes, agreement, { ...options, covered, onLeft });
     else yield { kind: 'gone' }; // it was answered without a switch: what follows is nobody's
   }
 
@@ -85,7 +88,9 @@ export function webSocketOver(plain: Client, bytes: AsyncIterable<Buffer>, optio
   return client;
 }
 
-interface MessageOptions extends WebSocketOptions {
+interface MessageOptions extends Omit<WebSocketOptions, 'covered'> {
+  /** What masks cover of a message. */
+  readonly covered: (type: string | undefined, content: Buffer) => readonly Covered[];
   /** The agent sends nothing more; the server has been, or is about to be, told so. */
   readonly onLeft?: () => void;
 }
@@ -108,8 +113,10 @@ export async function* messages(
           yield whole;
           return;
         }
-        const seam = seams.next([[textOf(whole), whole.content]]);
         waiting = whole;
+        const { opcode, content } = whole;
+        const covered = options.covered(typeOf(opcode, content), content);
+        const seam = seams.next([{ kind: textOf(whole), content, covered }]);
         if (seam) yield seam;
         waiting = undefined;
         yield unitOf(whole);
@@ -183,10 +190,19 @@ function textOf({ opcode }: Whole): string {
 function typeOf(opcode: Whole['opcode'], content: Buffer): string | undefined {
   if (content.length === 0) return undefined;
   if (opcode !== 'text' && opcode !== 'binary') return 'text/plain';
-  if (/^[\t\n\r ]*[[{]/.test(content.toString('latin1', 0, 64))) return 'application/json';
+  if (JSON_BEGINS.has(firstNotBlank(content))) return 'application/json';
   return opcode === 'text' ? 'text/plain' : 'application/octet-stream';
 }
 
+/** The byte behind what may stand in front of a JSON text (RFC 8259 section 2). */
+function firstNotBlank(content: Buffer): number | undefined {
+  let at = 0;
+  while (content[at] === 0x20 || content[at] === 0x0a || content[at] === 0x0d || content[at] === 0x09) at += 1;
+  return content[at];
+}
+
+/** An object, an array or a string. */
+const JSON_BEGINS = new Set<number | undefined>(Buffer.from('{["'));
 /** Status of an answer that switches the protocol. */
 const SWITCHED = 101;
 /** RFC 6455 section 7.4.1. */

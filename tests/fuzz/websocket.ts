@@ -45,7 +45,7 @@ async function readByUs(pieces: readonly Buffer[]): Promise<{ read: Told[]; sent
   const budget = makeBudget(1 << 24);
   const agreed = { kind: 'agreed', deflate: { clientNoContextTakeover: false } } as const;
   const [read, sent]: [Told[], Buffer[]] = [[], []];
-  for await (const unit of messages(bytes(), agreed, { budget, messageBytes: MOST })) {
+  for await (const unit of messages(bytes(), agreed, { budget, messageBytes: MOST, covered: () => [] })) {
     if (unit.kind !== 'unit') break;
     if (!unit.last && unit.size > 0) {
       const frame = bytesOf(unit);

@@ -253,6 +253,42 @@ describe('with pipelock', { skip }, () => {
     );
   });
 
+  it('a picture of 100 KB in an event of a WebSocket, as Codex sends it, is masked and recorded; a key in the text beside it is blocked', async () => {
+    const slug = world.slug('events');
+    const program = `
+      const image_url = 'data:image/png;base64,' + require('crypto').randomBytes(75000).toString('base64');
+      const event = (text) => JSON.stringify({ type: 'response.create', model: 'm', input: [
+        { type: 'message', role: 'user', content: [{ type: 'input_text', text }, { type: 'input_image', image_url }] },
+        { type: 'reasoning', summary: [], encrypted_content: 'gAAAA' + require('crypto').randomBytes(9000).toString('base64url') },
+      ] });
+      const say = [...Array.from({ length: 8 }, (_, at) => event('picture ' + at)), event('my key is ${SECRET}')];
+      const lengths = say.map((text) => text.length);
+      const heard = [];
+      const socket = new WebSocket('wss://api.openai.com/v1/responses');
+      socket.onopen = () => socket.send(say.shift());
+      socket.onmessage = ({ data }) => { heard.push(data.length); socket.send(say.shift()); };
+      socket.onclose = ({ code, reason }) => console.log(JSON.stringify({ lengths, heard, code, reason }));`;
+    const manifest = world.manifest({ name: 'events.yaml', egress: { allow: ['api.openai.com'] } });
+    const { stdout, stderr } = await world.agent(`cat <<'END' | node -\n${program}\nEND`, { manifest, name: slug });
+    const told = JSON.parse(stdout || 'null') as Record<'lengths' | 'heard', number[]> & {
+      code: number;
+      reason: string;
+    };
+    assert.deepEqual(told?.heard, told?.lengths.slice(0, 8), stdout + stderr);
+    assert.equal(told.code, 1008);
+    assert.match(told.reason, /^blocked: /);
+    assert.match(stderr, /masks on: openai, known-forms/);
+    const came = await seenAt('/v1/responses');
+    assert.equal(came.filter(({ method }) => method === 'WEBSOCKET').length, 8);
+    assert.ok(came.every(({ body }) => !body.includes(SECRET)));
+    const closed = (await world.records(slug)).find(({ event }) => event === 'closed');
+    assert.deepEqual(
+      [closed?.['messages'], closed?.['masked']],
+      [8, [{ mask: 'openai', bytes: 8 * (100_000 + 12_005) }]],
+      JSON.stringify(closed),
+    );
+  });
+
   it('a scanner that is paused or killed is a 503, and one that came back is tested before it is believed', async () => {
     await using session = await Running.start(world, world.slug('dead'));
     const url = 'https://api.anthropic.com/while-dead';

@@ -79,8 +79,10 @@ function talk(request, socket) {
     bytes = Buffer.concat([bytes, chunk]);
     while (bytes.length > 6) {
       const short = bytes[1] & 0x7f;
-      const extended = short === 126 ? 2 : 0; // longer ones are no matter here
-      const [from, length] = [6 + extended, extended ? bytes.readUInt16BE(2) : short];
+      const extended = short === 127 ? 8 : short === 126 ? 2 : 0;
+      const from = 6 + extended;
+      if (bytes.length < from) return;
+      const length = extended === 8 ? Number(bytes.readBigUInt64BE(2)) : extended === 2 ? bytes.readUInt16BE(2) : short;
       if (bytes.length < from + length) return;
       const mask = bytes.subarray(from - 4, from);
       const payload = bytes.subarray(from, from + length).map((byte, at) => byte ^ mask[at % 4]);

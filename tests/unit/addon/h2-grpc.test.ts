@@ -241,7 +241,7 @@ suite('a refusal is a status that every client reads', () => {
     ['two codings', message('x', (bytes) => gzipSync(bytes)), ['grpc-encoding', 'gzip', 'grpc-encoding', 'br'], '3'],
     ['an unknown coding', message('x', (bytes) => bytes), ['grpc-encoding', 'snappy'], '3'],
     ['what is not what its coding says', message('x', (bytes) => bytes), ['grpc-encoding', 'gzip'], '3'],
-    ['what becomes too large', message('x', () => gzipSync(Buffer.alloc(80_000_000))), ['grpc-encoding', 'gzip'], '3'],
+    ['what becomes too large', message('x', () => gzipSync(Buffer.alloc(80_000_000))), ['grpc-encoding', 'gzip'], '8'],
     ['a message beyond the limit', Buffer.from([0, 0x7f, 0xff, 0xff, 0xff]), [], '8'],
   ];
   for (const [title, bytes, list, status] of broken) {
@@ -286,7 +286,7 @@ suite('a refusal is a status that every client reads', () => {
 test('a message that is refused before all of it was looked at gives its bytes back', async () => {
   const stored = (bytes: Buffer) => gzipSync(bytes, { level: 0 }); // what it says is legible in it as it is
   const padding = 'x'.repeat(2_000);
-  await using at = await world(echo, { around: { budgetBytes: 3_000 } });
+  await using at = await world(echo, { around: { budgetBytes: 6_000 } });
   for (const refused of [
     [message(`a SECRET${padding}`, stored)],
     [message('a SEC'), message(`RET${padding}`)],
@@ -299,6 +299,41 @@ test('a message that is refused before all of it was looked at gives its bytes b
     good.end(message(padding));
     assert.equal(statusOf(await answerOf(good))[0], '0');
   }
+});
+
+test('what a compressed message becomes is drawn from the budget, beside the message, and given back', async () => {
+  await using at = await world(echo, { around: { budgetBytes: 20_000 } });
+  const gzip = (bytes: Buffer) => gzipSync(bytes);
+  for (let round = 0; round < 4; round += 1) {
+    for (const [bytes, status] of [
+      [15_000, '0'],
+      [19_990, '14'],
+      [30_000, '14'],
+    ] as const) {
+      const stream = call(at.session, ['grpc-encoding', 'gzip']);
+      stream.end(message(Buffer.alloc(bytes), gzip));
+      assert.equal(statusOf(await answerOf(stream))[0], status, `${bytes}`);
+    }
+  }
+});
+
+test('a compressed message is shown as what it is alone, so that no scanner opens it under another type', async () => {
+  await using at = await world(echo);
+  const stream = at.session.request(
+    [':method', 'POST', ':path', '/s', 'content-type', 'application/connect+json', 'connect-content-encoding', 'gzip'],
+    { endStream: false },
+  );
+  stream.on('error', () => undefined);
+  stream.end(message('{"a":1}', (bytes) => gzipSync(bytes)));
+  await answerOf(stream);
+  const shown = at.rig.scanned.map(({ body }) => body);
+  assert.ok(shown.some((body) => body.toString() === '{"a":1}'));
+  const packed = gzipSync('{"a":1}');
+  assert.ok(
+    shown.some((body) => body.equals(packed.subarray(2))),
+    'what a decoder may pass over is shown all the same',
+  );
+  assert.ok(shown.every((body) => !body.includes(packed)));
 });
 
 test('a caller that cancels cancels the upstream', async () => {

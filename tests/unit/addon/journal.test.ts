@@ -43,13 +43,18 @@ test('every line is one of the contract', () => {
     unscanned: 0,
     masked: [{ mask: 'm', bytes: 3 }],
   });
-  journal.close(subject(), ending({ kind: 'forwarded', status: 200 }, true));
+  const masked = [{ mask: 'm', bytes: 4 }];
+  journal.close(subject(), { ...ending({ kind: 'forwarded', status: 101 }, true), messages: 2, masked });
   journal.close(subject(), ending(denied));
   journal.close(subject(), ending({ kind: 'failed', stage: 'upstream', cause: 'x' }, true));
   journal[Symbol.dispose]();
   assert.deepEqual(
     readJournal(file).map((line) => line.event),
     ['admitted', 'closed', 'closed', 'closed'],
+  );
+  assert.deepEqual(
+    readJournal(file).map((line) => 'masked' in line && line.masked),
+    [[{ mask: 'm', bytes: 3 }], [{ mask: 'm', bytes: 4 }], false, false],
   );
   assert.ok(!readFileSync(file, 'utf8').includes('secret'));
 });

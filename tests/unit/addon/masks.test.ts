@@ -99,6 +99,16 @@ suite('the masks that come with bottle', () => {
         }
       });
 
+  for (const place of BUILT_IN.find(({ name }) => name === 'openai')?.places ?? [])
+    it(`openai covers base64 at ${place} in an event of a WebSocket, where the members of the body are beside its type`, () => {
+      const run = base64(3_000, place);
+      const event = { type: 'response.create', previous_response_id: 'r', ...(at(place, run) as object) };
+      const body = JSON.stringify(event);
+      const { parts: all, masked } = prepared({ host: 'api.openai.com', body, message: true });
+      assert.equal(all[0]?.body.toString(), body.replace(run, 'masked'));
+      assert.deepEqual(masked, [{ mask: 'openai', bytes: run.length }]);
+    });
+
   const hashes = [
     `sha1-${base64(20, 'a')}`,
     `sha256-${base64(32, 'b')}`,
@@ -180,7 +190,8 @@ suite('nothing else is masked', () => {
     ['another type of body', { body: JSON.stringify(at(place, run)), type: 'text/plain' }],
     ['two texts of JSON', { body: `${JSON.stringify(at(place, run))}\n{}` }],
     ['JSON with a comma too many', { body: JSON.stringify(at(place, run)).replace(/}$/, ',}') }],
-    ['a message of a stream', { body: JSON.stringify(at(place, run)), message: true }],
+    ['a message of a stream that is no JSON', { body: `x ${JSON.stringify(at(place, run))}`, message: true }],
+    ['a message of another type', { body: JSON.stringify(at(place, run)), message: true, type: 'text/plain' }],
     ['a hash with a character more', { body: JSON.stringify({ a: `sha512-${base64(64, 'd').replace('==', 'A==')}` }) }],
     ['a hash with a letter in front', { body: JSON.stringify({ a: `xsha512-${base64(64, 'd')}` }) }],
     ['a hash in another type of body', { body: `sha512-${base64(64, 'd')}`, type: 'text/plain' }],
@@ -275,6 +286,30 @@ suite('nothing hides behind a mask', () => {
       assert.ok(!all[0]?.body.includes(data.slice(-20)));
       assert.ok(all.slice(1).some(({ body }) => body.includes(KEY)));
     });
+
+  it('a key in a message of a stream is found by the sidecar itself, or given to the scanner decoded', () => {
+    const found = prepare({ body: image(`${base64(90, 'b')}/${KEY}/${base64(90, 'c')}`), message: true });
+    assert.equal(found.kind, 'block');
+    const { parts: all } = prepared({ body: image(Buffer.from(text).toString('base64')), message: true });
+    assert.ok(all.slice(1).some(({ body }) => body.includes(KEY)));
+  });
+
+  it('what is covered is not shown beside an escape that the text ends with, either', () => {
+    const run = base64(3_000, 'escape');
+    for (const end of ['\\n', '%20', '&amp;', '\\u0041'])
+      for (const message of [true, false]) {
+        const body = JSON.stringify({ messages: [{ content: [{ source: { data: run } }] }], text: `a line${end}` });
+        const { parts: all } = prepared({ body, message });
+        assert.ok(
+          all.some((part) => part.index > 0 && part.body.includes('a line')),
+          'the escape was undone',
+        );
+        assert.ok(
+          all.every((part) => !part.body.includes(run.slice(0, 100))),
+          end,
+        );
+      }
+  });
 
   it('a key in the form of a hash is found', () => {
     const data = Buffer.concat([Buffer.from(` ${KEY} `), randomBytes(64, 'h')]).subarray(0, 64);

@@ -8,9 +8,11 @@ import type { Mask } from '../../../contracts/mask.ts';
 import type { PipelockScanner } from '../../../contracts/sidecar.ts';
 import type { Unit } from '../../../addon/message.ts';
 import { makeBudget } from '../../../addon/budget.ts';
+import { SEAM_BYTES } from '../../../addon/limits.ts';
 import { connectScanner } from '../../../addon/scan.ts';
 import { openSink } from '../../../addon/sink.ts';
 import { recordedAnswers } from '../support/answers.ts';
+import { type Echo, makeEcho, talk } from './support/talker.ts';
 import { denial, makeStandin, rawOf, type Standin } from '../support/standin.ts';
 import {
   ask,
@@ -29,6 +31,8 @@ const ca = makeCa();
 const answers = recordedAnswers();
 /** Recorded meanings that are a block to us. */
 const BLOCKS = new Set(['block', 'unscannable', 'rate-limit', 'kill-switch']);
+
+const KEY_IN_TEXT = ['AKIA', 'Q3EGRZPXV4T7KWJB'].join('');
 
 const MASK: Mask = {
   name: 'pictures',
@@ -52,12 +56,14 @@ function scannerAt(standin: Standin): PipelockScanner {
 suite('a sidecar with a scanner on a network', () => {
   let standin: Standin;
   let upstream: TestUpstream;
+  let echo: Echo;
   let rig: Rig;
   before(async () => {
     standin = await makeStandin();
+    echo = await makeEcho({ ca, host: 'a.test' });
     upstream = await makeUpstreamServer((_, response) => response.end('hello'), { ca, host: 'a.test' });
     rig = await makeRig({
-      allow: [`a.test:${upstream.port}`],
+      allow: [`a.test:${upstream.port}`, `a.test:${echo.port}`],
       config: { scanner: scannerAt(standin) },
       upstreamCa: ca,
       around: { deadline: () => 400 },
@@ -67,8 +73,10 @@ suite('a sidecar with a scanner on a network', () => {
   after(async () => {
     await rig[Symbol.asyncDispose]();
     await upstream[Symbol.asyncDispose]();
+    await echo[Symbol.asyncDispose]();
     await standin[Symbol.asyncDispose]();
   });
+  const talking = () => talk(rig, { host: 'a.test', port: echo.port });
   const send = (more: object = {}) =>
     ask(rig, { host: 'a.test', port: upstream.port, method: 'POST', body: '{"a":"b"}', ...more });
   /** Answers requests of the agent so, and the self-test as ever. */
@@ -127,6 +135,42 @@ suite('a sidecar with a scanner on a network', () => {
     await send();
     const next = rig.journal().findLast(({ event }) => event === 'admitted');
     assert.ok(next?.event === 'admitted' && next.masked === undefined);
+  });
+
+  test('what is masked of the messages of a stream is in no part, nor in what two spell together, and is added up', async () => {
+    answer(() => undefined);
+    const asked = standin.asked.length;
+    const run = 'Zm9v'.repeat(2 * SEAM_BYTES);
+    const event = (text: string) => JSON.stringify({ text, picture: { data: run } });
+    const talker = await talking();
+    for (const text of ['one', 'two']) talker.say({ opcode: 1, payload: event(text) });
+    await eventually(() => assert.deepEqual(talker.texts, [event('one'), event('two')]));
+    talker.say({ opcode: 1, payload: event(KEY_IN_TEXT) });
+    await eventually(() => assert.equal(talker.close?.[0], 1008));
+    const shown = standin.asked.slice(asked).map(({ body }) => body);
+    for (const text of ['one', 'two']) assert.ok(shown.includes(event(text).replace(run, 'masked')));
+    assert.ok(
+      shown.some((body) => body.includes('masked"}}{"text":"two","picture"')),
+      'a seam',
+    );
+    assert.ok(shown.every((body) => !body.includes('Zm9v')));
+    const closed = await eventually(() => {
+      const line = rig.journal().findLast(({ event: name }) => name === 'closed');
+      assert.ok(line?.event === 'closed' && line.outcome.kind === 'blocked');
+      return line;
+    });
+    assert.deepEqual([closed.messages, closed.masked], [2, [{ mask: 'pictures', bytes: 2 * run.length }]]);
+  });
+
+  test('a key in what is masked of a message is a block that the sidecar finds by itself', async () => {
+    answer(() => undefined);
+    const data = `${'Zm9v'.repeat(20)}/${KEY_IN_TEXT}/`;
+    const talker = await talking();
+    talker.say({ opcode: 1, payload: JSON.stringify({ picture: { data } }) });
+    await eventually(() => assert.equal(talker.close?.[0], 1008));
+    assert.match(talker.close?.[1] ?? '', /^blocked: /);
+    const closed = rig.journal().findLast(({ event }) => event === 'closed');
+    assert.ok(closed?.event === 'closed' && closed.messages === 0 && closed.masked === undefined);
   });
 
   test('a key in what is masked is a block that the sidecar finds by itself', async () => {

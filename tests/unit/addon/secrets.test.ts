@@ -308,6 +308,20 @@ suite('a scanner is shown a neutral word', () => {
   });
 });
 
+test('what is covered of a message stays so beside a neutral word, and nothing is where all of it was opened', () => {
+  const secrets = holdSecrets([KEY]);
+  const covered = [{ mask: 'm', from: 0, to: 4 }];
+  const message = (bytes: Buffer) => ({ ...unitOf(), message: { type: 'text/plain', bytes, covered } });
+  const text = Buffer.from(`Zm9v ${PLACEHOLDER}`);
+  const plain = secrets.neutralize(headOf(), message(text)).unit.message;
+  assert.deepEqual([plain?.bytes.toString(), plain?.covered], ['Zm9v placeholder-placeholder-placeholder-', covered]);
+  const opened = secrets.neutralize(headOf(), message(gzipSync(text))).unit.message;
+  assert.deepEqual(
+    [opened?.bytes.toString(), opened?.covered],
+    ['Zm9v placeholder-placeholder-placeholder-', undefined],
+  );
+});
+
 test('a value never reaches the scanner nor another host, wherever and however it stands in a request', () => {
   const secrets = holdSecrets([KEY]);
   const spelled = fc.constantFrom<(text: string) => string>(

@@ -11,6 +11,7 @@ import { bytesOf } from '../support/unit.ts';
 
 const [CONTINUATION, TEXT, BINARY, CLOSE, PING] = [0, 1, 2, 8, 9];
 const MiB = 1024 * 1024;
+const none = () => [];
 
 interface Given {
   deflate?: 'kept' | 'none';
@@ -27,7 +28,7 @@ function units(chunks: readonly Buffer[], given: Given = {}): AsyncGenerator<Rec
   return messages(
     bytes(),
     { kind: 'agreed', deflate },
-    { ...given, budget: given.budget ?? makeBudget(16 * MiB), messageBytes: given.messageBytes ?? MiB },
+    { ...given, budget: given.budget ?? makeBudget(16 * MiB), messageBytes: given.messageBytes ?? MiB, covered: none },
   );
 }
 
@@ -92,14 +93,23 @@ test('the mask is ours, and another for each frame', async () => {
 
 test('a message is of the type that it may be', async () => {
   const { messages: all } = await received(
-    wire(text('{"a":1}'), text(' \n[1]'), text('a=b'), { opcode: BINARY, payload: '\x00' }, text(''), {
-      opcode: PING,
-      payload: '{}',
-    }),
+    wire(
+      text('{"a":1}'),
+      text(' \n[1]'),
+      text(`${' \t\r\n'.repeat(99)}{}`),
+      text('"a"'),
+      text('a=b'),
+      { opcode: BINARY, payload: '\x00' },
+      text(''),
+      {
+        opcode: PING,
+        payload: '{}',
+      },
+    ),
   );
   assert.deepEqual(
     all.map(({ type }) => type),
-    ['application/json', 'application/json', 'text/plain', 'application/octet-stream', undefined, 'text/plain'],
+    [...Array(4).fill('application/json'), 'text/plain', 'application/octet-stream', undefined, 'text/plain'],
   );
 });
 
@@ -177,7 +187,8 @@ test('nothing is read ahead of the message that is judged', async () => {
       yield frame(text(`${at}`));
     }
   }
-  const all = messages(bytes(), { kind: 'agreed', deflate: undefined }, { budget: makeBudget(MiB), messageBytes: MiB });
+  const options = { budget: makeBudget(MiB), messageBytes: MiB, covered: none };
+  const all = messages(bytes(), { kind: 'agreed', deflate: undefined }, options);
   await all.next();
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(given, 1);
@@ -308,7 +319,7 @@ function makePlain(chunks: AsyncIterable<Buffer>, fields: readonly Field[] = ASK
     finish: () => void log.push('finish'),
     destroy: () => void log.push('destroy'),
   };
-  const client = webSocketOver(plain, chunks, { budget: makeBudget(MiB), messageBytes: MiB });
+  const client = webSocketOver(plain, chunks, { budget: makeBudget(MiB), messageBytes: MiB, covered: none });
   return { plain, client, log, gone };
 }
 

@@ -1,9 +1,17 @@
 /** What is large: browsers, JDKs, compilers, clouds, agents. */
-import { NOT_AN_API, NOT_A_REGISTRY, type Row, row } from './row.ts';
+import { BRINGS_A_SOCKET, NOT_AN_API, NOT_A_REGISTRY, type Row, row } from './row.ts';
 
 const heavy = (client: string, command: string, more: Partial<Row> = {}) =>
   row(client, command, { image: 'all', ...more });
-const jvm = (java: string, kind: string) => `${java} -cp /opt/rows Fetch ${kind} "$U"`;
+const jvm = (java: string, kind: string) => `${java} -cp /opt/rows/java Fetch ${kind} "$U"`;
+/** A newer Python, with the older one's packages as far as they are pure. */
+const python = (client: string, code: string, more: Partial<Row> = {}) =>
+  heavy(
+    `${client}, Python 3.13`,
+    `PYTHONPATH=/opt/py/lib/python3.11/site-packages /opt/trixie/python - <<'PY'\nimport os\nU = os.environ['U']\n${code}\nPY`,
+    more,
+  );
+const COMPILED_IN = { expect: 'refused', why: 'trusts only the roots that are compiled in' } as const;
 
 export const HEAVY: readonly Row[] = [
   heavy(
@@ -13,6 +21,11 @@ export const HEAVY: readonly Row[] = [
   heavy(
     'playwright-core with Chromium',
     `cd /opt/agents && node --input-type=module - <<'JS'\nimport { chromium } from 'playwright-core';\nconst b = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });\nconst p = await b.newPage(); await p.goto(process.env.U); console.log(await p.textContent('body')); await b.close();\nJS`,
+  ),
+  heavy(
+    'playwright-core APIRequest',
+    `cd /opt/agents && node --input-type=module - <<'JS'\nimport { request } from 'playwright-core';\nconst r = await (await request.newContext()).get(process.env.U); console.log(r.status());\nJS`,
+    BRINGS_A_SOCKET,
   ),
   heavy('Firefox', 'firefox-esr --headless --no-remote --profile $PWD --screenshot $PWD/out.png "$U"; test -s out.png'),
   heavy('JDK 17 HttpClient', jvm('java', 'client')),
@@ -24,13 +37,35 @@ export const HEAVY: readonly Row[] = [
     'mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.0:get -Dartifact=no:thing:1 -DremoteRepositories="$U" || { printf "<settings><mirrors><mirror><id>m</id><mirrorOf>*</mirrorOf><url>$U</url></mirror></mirrors></settings>" > s.xml; mvn -q -B -s s.xml org.apache.maven.plugins:maven-dependency-plugin:3.6.0:get -Dartifact=no:thing:1; }',
     NOT_A_REGISTRY,
   ),
-  heavy('Go net/http', '/opt/rows/gofetch "$U"'),
+  heavy('gRPC for Java', "java -cp '/opt/rows/java:/opt/rows/java/*' Call api.anthropic.com:8453 row.grpc_java/Unary", {
+    path: '/row.grpc_java/Unary',
+  }),
+  heavy('Go net/http', '/opt/rows/go-fetch "$U"'),
+  heavy('gorilla/websocket', '/opt/rows/go-talk "wss${U#https}"'),
   heavy(
     'go mod',
-    'GOFLAGS=-mod=mod GOPROXY="$U" GONOSUMDB=* GOPATH=$PWD/go GOCACHE=$PWD/c go mod download example.com/nothing@v1.0.0',
+    'GOFLAGS=-mod=mod GOPROXY="$U" GONOSUMDB=* GOPATH=$PWD/go GOCACHE=$PWD/c /opt/tools/go/bin/go mod download example.com/nothing@v1.0.0',
     NOT_A_REGISTRY,
   ),
-  heavy('kubectl', 'kubectl --token=none --server="$U" get pods', NOT_AN_API),
+  heavy('reqwest 0.12, native roots', '/opt/rows/reqwest12-native-roots "$U"'),
+  heavy('reqwest 0.12, native-tls', '/opt/rows/reqwest12-native-tls "$U"'),
+  heavy('reqwest 0.12, webpki-roots', '/opt/rows/reqwest12-webpki-roots "$U"', COMPILED_IN),
+  heavy('reqwest 0.13', '/opt/rows/reqwest13 "$U"'),
+  heavy('ureq', '/opt/rows/ureq "$U"', COMPILED_IN),
+  python('urllib', 'import urllib.request as u; print(u.urlopen(U).read())'),
+  python('requests', 'import requests; print(requests.get(U).text)'),
+  python('httpx', 'import httpx; print(httpx.get(U).text)'),
+  python(
+    'websockets',
+    'from websockets.sync.client import connect\nwith connect(U.replace("https", "wss")) as s: s.send("hi"); print(s.recv())',
+  ),
+  heavy('kubectl 1.20', 'kubectl --token=none --server="$U" get pods', NOT_AN_API),
+  heavy('kubectl 1.37', '/opt/tools/bin/kubectl --token=none --server="$U" get pods', NOT_AN_API),
+  heavy(
+    'Azure MCP server (.NET)',
+    `DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 /opt/agents/node_modules/.bin/azmcp pricing get --sku x | tee out; grep -q '"status": 200' out`,
+    { path: '/api/retail/prices' },
+  ),
   heavy(
     'AWS CLI 2',
     'AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none aws --region x --endpoint-url "$U" s3api list-buckets',
@@ -51,6 +86,11 @@ export const HEAVY: readonly Row[] = [
     'Codex CLI',
     'CODEX_HOME=$PWD OPENAI_BASE_URL="$U" OPENAI_API_KEY=none CODEX_API_KEY=none /opt/agents/node_modules/.bin/codex exec --skip-git-repo-check -c "model_providers.x={name=\\"x\\",base_url=\\"$U\\",env_key=\\"OPENAI_API_KEY\\",wire_api=\\"responses\\",request_max_retries=0,stream_max_retries=0}" -c model_provider=x hi',
     NOT_AN_API,
+  ),
+  heavy(
+    'Copilot CLI',
+    'COPILOT_GITHUB_TOKEN=none timeout 25 /opt/agents/node_modules/.bin/copilot -p hi --allow-all-tools',
+    { ...NOT_AN_API, path: '/copilot_internal' },
   ),
   heavy(
     'opencode',

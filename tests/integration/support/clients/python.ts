@@ -15,11 +15,20 @@ export const PYTHON: readonly Row[] = [
     "import http.client as h; c = h.HTTPSConnection('api.anthropic.com', timeout=10); c.request('GET', '/row/http-client'); print(c.getresponse().status)",
     BRINGS_A_SOCKET,
   ),
+  row('httpie', '/opt/py/bin/http --check-status --ignore-stdin GET "$U"'),
   python('requests', 'import requests; print(requests.get(U).text)'),
   python('httpx', 'import httpx; print(httpx.get(U).text)'),
   python('httpx with h2', 'import httpx; r = httpx.Client(http2=True).get(U); print(r.http_version, r.text)'),
   python('niquests', 'import niquests; r = niquests.get(U); print(r.http_version, r.text)'),
   python('httplib2', 'import httplib2; print(httplib2.Http().request(U))'),
+  python(
+    'websockets',
+    'from websockets.sync.client import connect\nwith connect(U.replace("https", "wss")) as s: s.send("hi"); print(s.recv())',
+  ),
+  python(
+    'websocket-client',
+    'import websocket; s = websocket.create_connection(U.replace("https", "wss")); s.send("hi"); print(s.recv())',
+  ),
   python('curl_cffi', 'from curl_cffi import requests; print(requests.get(U).text)'),
   python(
     'aiohttp',
@@ -58,6 +67,7 @@ export const PYTHON: readonly Row[] = [
     '/usr/bin/pip download --no-deps --no-cache-dir --index-url "$U/simple" nothing',
     NOT_A_REGISTRY,
   ),
+  row('pip 26', '/opt/py/bin/pip download --no-deps --no-cache-dir --index-url "$U/simple" nothing', NOT_A_REGISTRY),
   row(
     'uv',
     '/opt/py/bin/uv pip download nothing 2>/dev/null; /opt/py/bin/uv pip install --no-cache --target here --index-url "$U/simple" nothing',

@@ -4,13 +4,6 @@ import { BRINGS_A_SOCKET, NOT_AN_API, NOT_A_REGISTRY, type Row, row } from './ro
 const heavy = (client: string, command: string, more: Partial<Row> = {}) =>
   row(client, command, { image: 'all', ...more });
 const jvm = (java: string, kind: string) => `${java} -cp /opt/rows/java Fetch ${kind} "$U"`;
-/** A newer Python, with the older one's packages as far as they are pure. */
-const python = (client: string, code: string, more: Partial<Row> = {}) =>
-  heavy(
-    `${client}, Python 3.13`,
-    `PYTHONPATH=/opt/py/lib/python3.11/site-packages /opt/trixie/python - <<'PY'\nimport os\nU = os.environ['U']\n${code}\nPY`,
-    more,
-  );
 const COMPILED_IN = { expect: 'refused', why: 'trusts only the roots that are compiled in' } as const;
 
 export const HEAVY: readonly Row[] = [
@@ -52,13 +45,6 @@ export const HEAVY: readonly Row[] = [
   heavy('reqwest 0.12, webpki-roots', '/opt/rows/reqwest12-webpki-roots "$U"', COMPILED_IN),
   heavy('reqwest 0.13', '/opt/rows/reqwest13 "$U"'),
   heavy('ureq', '/opt/rows/ureq "$U"', COMPILED_IN),
-  python('urllib', 'import urllib.request as u; print(u.urlopen(U).read())'),
-  python('requests', 'import requests; print(requests.get(U).text)'),
-  python('httpx', 'import httpx; print(httpx.get(U).text)'),
-  python(
-    'websockets',
-    'from websockets.sync.client import connect\nwith connect(U.replace("https", "wss")) as s: s.send("hi"); print(s.recv())',
-  ),
   heavy('kubectl 1.20', 'kubectl --token=none --server="$U" get pods', NOT_AN_API),
   heavy('kubectl 1.37', '/opt/tools/bin/kubectl --token=none --server="$U" get pods', NOT_AN_API),
   heavy(

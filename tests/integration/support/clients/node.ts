@@ -79,7 +79,7 @@ export const NODE: readonly Row[] = [
   ),
   row(
     'pnpm',
-    'npm_config_fetch_retries=0 /opt/js/node_modules/.bin/pnpm view --registry "$U/" nothing',
+    'pnpm_config_fetch_retries=0 /opt/js/node_modules/.bin/pnpm view --registry "$U/" nothing',
     NOT_A_REGISTRY,
   ),
   row('Bun fetch', `/opt/js/node_modules/.bin/bun -e '${FETCH.replace('fetch(U)', 'fetch(process.env.U)')}'`),

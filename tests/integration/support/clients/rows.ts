@@ -1,12 +1,13 @@
 /** The matrix of clients. */
 import { HEAVY } from './heavy.ts';
+import { HERE } from './here.ts';
 import { LANGUAGES } from './languages.ts';
 import { NODE } from './node.ts';
 import { PYTHON } from './python.ts';
 import type { Row } from './row.ts';
 import { TOOLS } from './tools.ts';
 
-export const ROWS: readonly Row[] = [...TOOLS, ...PYTHON, ...NODE, ...LANGUAGES, ...HEAVY];
+export const ROWS: readonly Row[] = [...TOOLS, ...PYTHON, ...NODE, ...LANGUAGES, ...HEAVY, ...HERE];
 
 /**
  * Those that run: of the core image if nothing is wished, every one for `all`, and otherwise those whose name holds one of the

@@ -39,6 +39,10 @@ RUN mkdir /opt/rows && cd /src && export CARGO_HTTP_CAINFO=/tmp/host-ca.crt CARG
       cargo build --quiet --features $client && cp target/debug/fetch /opt/rows/$client || exit 1; \
     done
 
+# Debian's first cargo, whose libgit2 is the one that Debian has.
+FROM system AS cargo
+RUN apt-get update -qq && cd /tmp && apt-get download -qq cargo && dpkg -x cargo_*.deb /opt/cargo
+
 # A Python that is newer than the system's, and stricter, from the Debian that is newer: with its own C library beside it.
 FROM system AS python
 RUN sed -i s/bookworm/trixie/g $(find /etc/apt -name '*.list' -o -name '*.sources') && apt-get update -qq \
@@ -53,6 +57,7 @@ FROM system
 COPY --from=fetch /opt/agents /opt/agents
 COPY --from=fetch /opt/jdk /opt/jdk
 COPY --from=fetch /opt/tools /opt/tools
+COPY --from=cargo /opt/cargo /opt/cargo
 COPY --from=go /opt/rows /opt/rows
 COPY --from=java /opt/rows /opt/rows
 COPY --from=rust /opt/rows /opt/rows

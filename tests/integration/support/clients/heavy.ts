@@ -58,9 +58,14 @@ export const HEAVY: readonly Row[] = [
     NOT_AN_API,
   ),
   heavy(
-    'cargo',
-    'mkdir src && touch src/lib.rs && printf "[package]\\nname=\\"x\\"\\nversion=\\"1.0.0\\"\\n[dependencies]\\ny={git=\\"https://git.example.com/repo.git\\"}\\n" > Cargo.toml; cargo fetch',
+    'cargo 1.65, git',
+    'mkdir src && touch src/lib.rs && printf "[package]\\nname=\\"x\\"\\nversion=\\"1.0.0\\"\\n[dependencies]\\ny={git=\\"https://git.example.com/repo.git\\"}\\n" > Cargo.toml; /opt/cargo/usr/bin/cargo fetch',
     { ...NOT_A_REGISTRY, path: '/repo.git/info/refs' },
+  ),
+  heavy(
+    'cargo 1.96',
+    'mkdir src .cargo && touch src/lib.rs && printf "[registries.r]\\nindex=\\"sparse+$U/\\"\\n" > .cargo/config.toml; printf "[package]\\nname=\\"x\\"\\nversion=\\"1.0.0\\"\\n[dependencies]\\ny={version=\\"1\\",registry=\\"r\\"}\\n" > Cargo.toml; cargo generate-lockfile',
+    NOT_A_REGISTRY,
   ),
   heavy('cargo search', 'cargo search --index "sparse+$U/" x || cargo search --index "$U" x', NOT_A_REGISTRY),
   heavy(
@@ -75,7 +80,7 @@ export const HEAVY: readonly Row[] = [
   ),
   heavy(
     'Copilot CLI',
-    'COPILOT_GITHUB_TOKEN=none timeout 25 /opt/agents/node_modules/.bin/copilot -p hi --allow-all-tools',
+    'COPILOT_GITHUB_TOKEN=github_pat_none timeout 25 /opt/agents/node_modules/.bin/copilot -p hi --allow-all-tools',
     { ...NOT_AN_API, path: '/copilot_internal' },
   ),
   heavy(

@@ -39,13 +39,14 @@ describe('clients in a bottle', { skip }, () => {
       const outcome = outcomes.find((one) => slugOf(one.row) === slugOf(row));
       assert.ok(outcome);
       assert.equal(judge(outcome), row.expect, `status ${outcome.status}, ${outcome.output}`);
+      if (row.says) assert.match(outcome.output, row.says);
     });
   }
 
   it('nobody asks for the place of the issuer that leaves seem to name: it is none', async () => {
     const records = await Promise.all(names.map((name) => world.records(name)));
     const hosts = records.flat().map(({ host }) => String(host));
-    assert.ok(hosts.length > outcomes.length / 2);
+    assert.ok(hosts.length >= outcomes.filter(({ reached }) => reached).length);
     assert.deepEqual(
       hosts.filter((host) => !/\.(com|org|net|dev|ai|io)$/.test(host)),
       [],

@@ -4,7 +4,11 @@ import { BRINGS_A_SOCKET, NOT_AN_API, NOT_A_REGISTRY, type Row, row } from './ro
 const heavy = (client: string, command: string, more: Partial<Row> = {}) =>
   row(client, command, { image: 'all', ...more });
 const jvm = (java: string, kind: string) => `${java} -cp /opt/rows/java Fetch ${kind} "$U"`;
-const COMPILED_IN = { expect: 'refused', why: 'trusts only the roots that are compiled in' } as const;
+const COMPILED_IN = {
+  expect: 'refused',
+  why: 'trusts only the roots that are compiled in',
+  says: /UnknownIssuer/,
+} as const;
 
 export const HEAVY: readonly Row[] = [
   heavy(

@@ -21,6 +21,8 @@ export interface Row {
   readonly path?: string;
   /** Why it is not `works`. */
   readonly why?: string;
+  /** What it prints of that, where it could as well fail by something else. */
+  readonly says?: RegExp;
 }
 
 export function slugOf({ client }: Pick<Row, 'client'>): string {

@@ -1,8 +1,10 @@
-/** An image with many programs, and one bottle of it in which all of them run. */
+/** Images with many programs, and one bottle of each in which all of its programs run. */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { FileEntry } from '../../../src/backend.ts';
 import { build } from '../../../src/docker/build.ts';
+import { HERE } from './clients/here.ts';
 import { type Row, slugOf } from './clients/row.ts';
 import type { World } from './world.ts';
 
@@ -22,7 +24,15 @@ export interface Outcome {
 const PARALLEL = 3;
 /** Seconds that a row may take: JVMs and browsers start slowly beside others. */
 const SECONDS = 60;
-const FILES = { core: [], all: ['Fetch.java', 'main.go'] } as const;
+/** The stand-in under every name that some row cannot be told to leave; gRPC has a port of its own. */
+const HOSTS = ['api.anthropic.com', 'api.anthropic.com:8453', 'api.github.com', 'git.example.com', 'prices.azure.com'];
+const FILES = {
+  core: [],
+  all: ['Call.java', 'Cargo.toml', 'Fetch.java', 'fetch.go', 'go.mod', 'go.sum', 'main.rs', 'pom.xml', 'talk.go'],
+  here: [],
+} as const;
+/** Bytes of what this machine lends: gcloud has half a gigabyte. */
+const MAX_LENT = 2 ** 30;
 
 /** Builds the image, or finds it: its tag says what went in. @returns its reference */
 export async function imageWith(world: World, which: Row['image']): Promise<string> {
@@ -32,7 +42,20 @@ export async function imageWith(world: World, which: Row['image']): Promise<stri
     content: readFileSync(new URL(`clients/${name}`, import.meta.url)),
     mode: 0o644,
   }));
-  return await made(world, `clients-${which}`, base, files);
+  const lent = which === 'here' ? [{ path: 'lent.tar', content: lentTar(), mode: 0o644 }] : [];
+  return await made(world, `clients-${which}`, base, [...files, ...lent]);
+}
+
+/** Why this machine cannot lend what the row needs. */
+export function lacking({ lent = [] }: Row): string | undefined {
+  const path = lent.find((one) => !existsSync(one));
+  return path && `this machine has no ${path}`;
+}
+
+function lentTar(): Buffer {
+  const paths = HERE.filter((row) => lacking(row) === undefined).flatMap(({ lent = [] }) => lent);
+  const options = ['--sort=name', '--exclude=__pycache__', '--dereference', '-C', '/'];
+  return execFileSync('tar', ['-cf', '-', ...options, ...paths.map((path) => path.slice(1))], { maxBuffer: MAX_LENT });
 }
 
 /** The same image with other variables. */
@@ -55,7 +78,7 @@ async function made(world: World, name: string, base: string, files: readonly Fi
 
 /** Runs all of them in one bottle of this name. */
 export async function runRows(world: World, image: string, rows: readonly Row[], name: string): Promise<Outcome[]> {
-  const manifest = world.manifest({ name: 'clients.yaml', agent: { image } });
+  const manifest = world.manifest({ name: 'clients.yaml', agent: { image }, egress: { allow: HOSTS } });
   const script = readFileSync(new URL('clients/run.mjs', import.meta.url), 'utf8');
   const asked = rows.map((row) => ({ slug: slugOf(row), command: `export U=${urlOf(row)}\n${row.command}` }));
   const { stdout, stderr } = await world.run(

@@ -127,6 +127,10 @@ function route(request, response, body) {
   if (pathname.startsWith('/private.git/')) return git(request, response, body);
   if (pathname === '/api/hello' || pathname === '/v1/oauth/hello')
     return response.writeHead(200, { 'content-type': 'application/json' }).end('{"message":"hello"}');
+  if (pathname === '/api/retail/prices')
+    return response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end('{"Items":[],"NextPageLink":null,"Count":0}');
   if (pathname.startsWith('/api/') || pathname === '/mcp-registry/v0/servers')
     return response.writeHead(404, { 'content-type': 'application/json' }).end('{}');
   response

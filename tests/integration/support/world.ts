@@ -23,6 +23,8 @@ const UPSTREAM_NAMES = [
   'compose-web',
   'platform.claude.com',
   'api.openai.com',
+  'api.github.com',
+  'prices.azure.com',
 ];
 
 /** A request that reached an upstream. */

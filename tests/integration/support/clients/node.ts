@@ -21,12 +21,24 @@ const NODE_FETCH = "import fetch from 'node-fetch'; console.log(await (await fet
 const AXIOS = "import axios from 'axios'; console.log((await axios.get(U)).data);";
 const UNDICI =
   "import { EnvHttpProxyAgent, request } from 'undici'; const r = await request(U, { dispatcher: new EnvHttpProxyAgent() }); console.log(r.statusCode, await r.body.text());";
+const UNDICI_FETCH = "import { fetch } from 'undici'; console.log(await (await fetch(U)).text());";
+const OPENAI =
+  "import OpenAI from 'openai'; console.log(await new OpenAI({ baseURL: U, apiKey: 'none', maxRetries: 0 }).chat.completions.create({ model: 'm', messages: [] }));";
+const ANTHROPIC =
+  "import A from '@anthropic-ai/sdk'; console.log(await new A({ baseURL: U, apiKey: 'none', maxRetries: 0 }).messages.create({ model: 'm', max_tokens: 1, messages: [{ role: 'user', content: 'hi' }] }));";
+const GENAI =
+  "import { GoogleGenAI } from '@google/genai'; console.log(await new GoogleGenAI({ apiKey: 'none', httpOptions: { baseUrl: U } }).models.generateContent({ model: 'm', contents: 'hi' }));";
+/** For every runtime that has a WebSocket of its own: says one word, and is content with any answer. */
+const talk = (url: string, exit: string) =>
+  `const s = new WebSocket(${url}.replace("https", "wss")); s.onopen = () => s.send("hi"); s.onmessage = () => ${exit}(0); s.onclose = () => ${exit}(1);`;
 const UNKNOWN = { expect: 'refused', why: 'Node 20 does not know NODE_USE_ENV_PROXY' } as const;
 
 export const NODE: readonly Row[] = [
   node('fetch', FETCH, 20, UNKNOWN),
   node('https', HTTPS, 20, UNKNOWN),
+  node('node-fetch', NODE_FETCH, 20, UNKNOWN),
   node('axios', AXIOS, 20),
+  node('undici 7 EnvHttpProxyAgent', UNDICI.replace("'undici'", "'undici7'"), 20),
   ...([22, 24, 26] as const).flatMap((version) => [
     node('fetch', FETCH, version),
     node('https', HTTPS, version),
@@ -34,28 +46,17 @@ export const NODE: readonly Row[] = [
     node('got', GOT, version),
     node('node-fetch', NODE_FETCH, version),
     node('undici EnvHttpProxyAgent', UNDICI, version),
+    node('openai', OPENAI, version),
+    node('Anthropic SDK', ANTHROPIC, version),
+    node('@google/genai', GENAI, version, NOT_AN_API),
+    node('WebSocket', talk('U', 'process.exit'), version),
   ]),
   node(
     'undici request',
     "import { request } from 'undici'; const r = await request(U); console.log(r.statusCode, await r.body.text());",
     26,
   ),
-  node(
-    'openai',
-    "import OpenAI from 'openai'; console.log(await new OpenAI({ baseURL: U, apiKey: 'none', maxRetries: 0 }).chat.completions.create({ model: 'm', messages: [] }));",
-    24,
-  ),
-  node(
-    'Anthropic SDK',
-    "import A from '@anthropic-ai/sdk'; console.log(await new A({ baseURL: U, apiKey: 'none', maxRetries: 0 }).messages.create({ model: 'm', max_tokens: 1, messages: [{ role: 'user', content: 'hi' }] }));",
-    24,
-  ),
-  node(
-    '@google/genai',
-    "import { GoogleGenAI } from '@google/genai'; console.log(await new GoogleGenAI({ apiKey: 'none', httpOptions: { baseUrl: U } }).models.generateContent({ model: 'm', contents: 'hi' }));",
-    24,
-    NOT_AN_API,
-  ),
+  node('undici fetch', UNDICI_FETCH, 26),
   node(
     'node:http2',
     "import h2 from 'node:http2'; const s = h2.connect('https://api.anthropic.com'); s.request({ ':path': '/row/node-http2-node-24' }).on('response', () => process.exit(0));",
@@ -78,7 +79,7 @@ export const NODE: readonly Row[] = [
   ),
   row(
     'pnpm',
-    'npm_config_fetch_retries=0 /opt/js/node_modules/.bin/pnpm view --registry "$U/" nothing',
+    'pnpm_config_fetch_retries=0 /opt/js/node_modules/.bin/pnpm view --registry "$U/" nothing',
     NOT_A_REGISTRY,
   ),
   row('Bun fetch', `/opt/js/node_modules/.bin/bun -e '${FETCH.replace('fetch(U)', 'fetch(process.env.U)')}'`),
@@ -91,9 +92,11 @@ export const NODE: readonly Row[] = [
     'echo "{}" > package.json; BUN_CONFIG_REGISTRY="$U/" /opt/js/node_modules/.bin/bun add nothing',
     NOT_A_REGISTRY,
   ),
+  row('Bun WebSocket', `/opt/js/node_modules/.bin/bun -e '${talk('process.env.U', 'process.exit')}'`, BRINGS_A_SOCKET),
   row(
     'Deno fetch',
     `/opt/js/node_modules/.bin/deno eval 'const r = await fetch(Deno.env.get("U")); console.log(r.status, await r.text())'`,
   ),
+  row('Deno WebSocket', `/opt/js/node_modules/.bin/deno eval '${talk('Deno.env.get("U")', 'Deno.exit')}'`),
   row('Deno npm:', 'NPM_CONFIG_REGISTRY="$U/" /opt/js/node_modules/.bin/deno cache npm:nothing', NOT_A_REGISTRY),
 ];

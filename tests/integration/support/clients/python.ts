@@ -2,24 +2,41 @@
 import { BRINGS_A_SOCKET, NOT_AN_API, NOT_A_REGISTRY, type Row, row } from './row.ts';
 
 const python = (client: string, code: string, more: Partial<Row> = {}) =>
-  row(client, `/opt/py/bin/python - <<'PY'\nimport os\nU = os.environ['U']\n${code}\nPY`, more);
-const system = (client: string, code: string) =>
-  row(client, `/usr/bin/python3 - <<'PY'\nimport os\nU = os.environ['U']\n${code}\nPY`);
+  row(client, scriptFor('/opt/py/bin/python', code), more);
+const system = (client: string, code: string) => row(client, scriptFor('/usr/bin/python3', code));
+/** The newest, with the packages of the other as far as they are pure Python. */
+const newest = (client: string, code: string) =>
+  row(
+    `${client}, Python 3.13`,
+    `export PYTHONPATH=/opt/py/lib/python3.11/site-packages\n${scriptFor('/opt/trixie/python', code)}`,
+    { image: 'all' },
+  );
+const URLLIB = 'import urllib.request as u; print(u.urlopen(U).read())';
+const REQUESTS = 'import requests; print(requests.get(U).text)';
+const HTTPX = 'import httpx; print(httpx.get(U).text)';
+const WEBSOCKETS =
+  'from websockets.sync.client import connect\nwith connect(U.replace("https", "wss")) as s: s.send("hi"); print(s.recv())';
 
 export const PYTHON: readonly Row[] = [
-  system('Python urllib', 'import urllib.request as u; print(u.urlopen(U).read())'),
-  system('requests (Debian)', 'import requests; print(requests.get(U).text)'),
+  system('Python urllib', URLLIB),
+  system('requests (Debian)', REQUESTS),
   row('httpie (Debian)', 'http --check-status --ignore-stdin GET "$U"'),
   python(
     'http.client',
     "import http.client as h; c = h.HTTPSConnection('api.anthropic.com', timeout=10); c.request('GET', '/row/http-client'); print(c.getresponse().status)",
     BRINGS_A_SOCKET,
   ),
-  python('requests', 'import requests; print(requests.get(U).text)'),
-  python('httpx', 'import httpx; print(httpx.get(U).text)'),
+  row('httpie', '/opt/py/bin/http --check-status --ignore-stdin GET "$U"'),
+  python('requests', REQUESTS),
+  python('httpx', HTTPX),
   python('httpx with h2', 'import httpx; r = httpx.Client(http2=True).get(U); print(r.http_version, r.text)'),
   python('niquests', 'import niquests; r = niquests.get(U); print(r.http_version, r.text)'),
   python('httplib2', 'import httplib2; print(httplib2.Http().request(U))'),
+  python('websockets', WEBSOCKETS),
+  python(
+    'websocket-client',
+    'import websocket; s = websocket.create_connection(U.replace("https", "wss")); s.send("hi"); print(s.recv())',
+  ),
   python('curl_cffi', 'from curl_cffi import requests; print(requests.get(U).text)'),
   python(
     'aiohttp',
@@ -58,6 +75,7 @@ export const PYTHON: readonly Row[] = [
     '/usr/bin/pip download --no-deps --no-cache-dir --index-url "$U/simple" nothing',
     NOT_A_REGISTRY,
   ),
+  row('pip 26', '/opt/py/bin/pip download --no-deps --no-cache-dir --index-url "$U/simple" nothing', NOT_A_REGISTRY),
   row(
     'uv',
     '/opt/py/bin/uv pip download nothing 2>/dev/null; /opt/py/bin/uv pip install --no-cache --target here --index-url "$U/simple" nothing',
@@ -68,4 +86,12 @@ export const PYTHON: readonly Row[] = [
     'printf "[project]\\nname = \\"x\\"\\nversion = \\"1\\"\\nrequires-python = \\">=3.11\\"\\ndependencies = [\\"nothing\\"]\\n[tool.poetry]\\npackage-mode = false\\n[[tool.poetry.source]]\\nname = \\"here\\"\\nurl = \\"$U/simple/\\"\\npriority = \\"primary\\"\\n" > pyproject.toml; /opt/py/bin/poetry lock -n',
     NOT_A_REGISTRY,
   ),
+  newest('urllib', URLLIB),
+  newest('requests', REQUESTS),
+  newest('httpx', HTTPX),
+  newest('websockets', WEBSOCKETS),
 ];
+
+function scriptFor(interpreter: string, code: string): string {
+  return `${interpreter} - <<'PY'\nimport os\nU = os.environ['U']\n${code}\nPY`;
+}

@@ -1,10 +1,13 @@
 /** One row of the matrix of clients: a real program that asks one thing of a stand-in host, with no flag for proxy or trust. */
 
+/** `core` has the light ones, `all` the heavy ones, and `here` those that this machine lends. */
+export const IMAGES = ['core', 'all', 'here'] as const;
+
 export interface Row {
   /** Names it in the table and, as letters and hyphens, in the URL that it asks for. */
   readonly client: string;
   /** In which image it is. */
-  readonly image: 'core' | 'all';
+  readonly image: (typeof IMAGES)[number];
   /** For bash; `$U` is its own URL at the stand-in host. */
   readonly command: string;
   /**
@@ -12,10 +15,14 @@ export interface Row {
    * not like what the stand-in answers. `refused`: it does not use the proxy, so nothing leaves, and it fails.
    */
   readonly expect: 'works' | 'reaches' | 'refused';
+  /** Absolute paths of this machine that its image is given. */
+  readonly lent?: readonly string[];
   /** Where its URL at the host is not `$U` or below. */
   readonly path?: string;
   /** Why it is not `works`. */
   readonly why?: string;
+  /** What it prints of that, where it could as well fail by something else. */
+  readonly says?: RegExp;
 }
 
 export function slugOf({ client }: Pick<Row, 'client'>): string {

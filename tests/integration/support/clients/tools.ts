@@ -13,6 +13,7 @@ export const TOOLS: readonly Row[] = [
     ...NOT_AN_API,
     path: '/api/v3/row/gh',
   }),
+  row('docker (client)', 'docker manifest inspect api.anthropic.com/row/docker', { ...NOT_A_REGISTRY, path: '/v2' }),
   row(
     'apt',
     'mkdir -p lists/partial; echo "deb $U x main" > list; apt-get update -o Dir::Etc::SourceList=$PWD/list -o Dir::Etc::SourceParts=- -o Dir::State::Lists=$PWD/lists -o Dir::Cache=$PWD -o APT::Sandbox::User= -o APT::Update::Error-Mode=any',

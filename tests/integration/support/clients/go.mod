@@ -1,0 +1,5 @@
+module bottle/tests/clients
+
+go 1.24
+
+require github.com/gorilla/websocket v1.5.3

@@ -23,8 +23,9 @@ export function readStreamHead(list: readonly string[]): StreamHead {
   const crumbs: string[] = [];
   let cookieAt = 0;
   for (let at = 0; at + 1 < list.length; at += 2) {
-    const [name = '', value = ''] = [list[at], list[at + 1]];
-    if (name.startsWith(':')) pseudo.set(name, value);
+    const [name = '', given = ''] = [list[at], list[at + 1]];
+    const value = trimmed(given);
+    if (name.startsWith(':')) pseudo.set(name, given);
     else if (name !== 'cookie') fields.push([name, value]);
     else if (crumbs.push(value) === 1) cookieAt = fields.length;
   }
@@ -52,7 +53,7 @@ export function writeFields(fields: readonly Field[]): string[] {
     const lower = name.toLowerCase();
     if (CONNECTION.has(lower)) continue;
     if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) throw new Error('a field has a character that is not allowed there');
-    list.push(lower, value.replace(/^[\t ]+|[\t ]+$/g, ''));
+    list.push(lower, trimmed(value));
   }
   return list;
 }
@@ -68,8 +69,13 @@ export function writeFieldMap(fields: readonly Field[]): Record<string, string[]
 /** What came, without pseudo-fields. */
 export function readFields(list: readonly string[]): Field[] {
   const fields: Field[] = [];
-  for (let at = 0; at + 1 < list.length; at += 2) fields.push([list[at] ?? '', list[at + 1] ?? '']);
+  for (let at = 0; at + 1 < list.length; at += 2) fields.push([list[at] ?? '', trimmed(list[at + 1] ?? '')]);
   return fields.filter(([name]) => !name.startsWith(':'));
+}
+
+/** White space around a value is no part of it (RFC 9110 section 5.5). Enough peers send some, although HTTP/2 forbids it. */
+function trimmed(value: string): string {
+  return value.replace(/^[\t ]+|[\t ]+$/g, '');
 }
 
 /** Calls whose status is in trailers, and whose servers want to hear that the caller reads them. */

@@ -35,5 +35,6 @@ const SESSION = {
   maxSettings: limits.SETTINGS,
   maxReservedRemoteStreams: 0,
   peerMaxConcurrentStreams: limits.UPSTREAM_STREAMS,
+  strictFieldWhitespaceValidation: false, // it would leave such a field out; the reading of heads takes the white space off
   strictSingleValueFields: false, // repeated as the agent and the upstream repeat them
 } as const;

@@ -4,6 +4,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { before, suite, test } from 'node:test';
 import type { Authority } from '../../../addon/authority.ts';
+import { UPSTREAM_INTERIM } from '../../../addon/limits.ts';
 import { ask, eventually, makeCa, makeRig, openTunnel, type Rig, type RigOptions } from './rig.ts';
 import {
   answerOf,
@@ -140,6 +141,59 @@ suite('an upstream that offers HTTP/2 is spoken to in it', () => {
       answer.interim.map(({ status }) => status),
       [103],
     );
+  });
+
+  test('trailers of a request are announced: many servers take no others', async () => {
+    await using at = await world((stream, list) => {
+      stream.respond({ ':status': 200 });
+      stream.once('trailers', () => stream.end(list[list.indexOf('trailer') + 1]));
+      stream.resume();
+    });
+    const session = await openSession(at.rig, { host: HOST, port: at.port });
+    const trailers = { 'x-check': '42', 'x-sum': '7' };
+    const answer = await askStream(session, { method: 'POST', list: ['trailer', 'x-check'], body: 'x', trailers });
+    session.close();
+    assert.equal(answer.body, 'x-check, x-sum');
+  });
+
+  test('white space around a value of an answer is no part of it', async () => {
+    await using at = await world(() => undefined, {
+      wire: (wire) => {
+        void wire
+          .find(({ type }) => type === FRAME.headers)
+          .then((asked) => {
+            const fields = hpack([
+              [':status', '200'],
+              ['x-a', ' 1\t'],
+            ]);
+            wire.send(FRAME.headers, END_HEADERS | END_STREAM, asked?.id ?? 1, fields);
+          });
+      },
+    });
+    const answer = await ask(at.rig, { host: HOST, port: at.port });
+    assert.equal(answer.headers['x-a'], '1');
+  });
+
+  test('interim answers without end are a failure, as over HTTP/1.1', async () => {
+    const informed = [
+      [':status', '103'],
+      ['x-a', '1'],
+    ] as const;
+    await using at = await world(() => undefined, {
+      wire: (wire) => {
+        void wire
+          .find(({ type }) => type === FRAME.headers)
+          .then((asked) => {
+            const one = [FRAME.headers, END_HEADERS, asked?.id ?? 1, hpack(informed)] as const;
+            wire.sendAll(Array.from({ length: UPSTREAM_INTERIM + 1 }, () => one));
+          });
+      },
+    });
+    const session = await openSession(at.rig, { host: HOST, port: at.port });
+    const answer = await askStream(session);
+    session.close();
+    assert.equal(answer.interim.length, UPSTREAM_INTERIM);
+    assert.deepEqual([answer.status, /without end/.test(answer.body)], [502, true]);
   });
 
   test('answers without a body end with their head', async () => {

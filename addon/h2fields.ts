@@ -1,4 +1,5 @@
 /** Heads as HTTP/2 carries them, read and written. Pure. RFC 9113 sections 8.2 and 8.3, RFC 8441 section 4. */
+import { trimBlanks } from './blanks.ts';
 import { HEAD_BYTES } from './limits.ts';
 import type { Field, Refusal } from './message.ts';
 import type { RawHead } from './request.ts';
@@ -24,7 +25,7 @@ export function readStreamHead(list: readonly string[]): StreamHead {
   let cookieAt = 0;
   for (let at = 0; at + 1 < list.length; at += 2) {
     const [name = '', given = ''] = [list[at], list[at + 1]];
-    const value = trimmed(given);
+    const value = trimBlanks(given); // enough peers send some, although HTTP/2 forbids it
     if (name.startsWith(':')) pseudo.set(name, given);
     else if (name !== 'cookie') fields.push([name, value]);
     else if (crumbs.push(value) === 1) cookieAt = fields.length;
@@ -53,7 +54,7 @@ export function writeFields(fields: readonly Field[]): string[] {
     const lower = name.toLowerCase();
     if (CONNECTION.has(lower)) continue;
     if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) throw new Error('a field has a character that is not allowed there');
-    list.push(lower, trimmed(value));
+    list.push(lower, trimBlanks(value));
   }
   return list;
 }
@@ -69,13 +70,8 @@ export function writeFieldMap(fields: readonly Field[]): Record<string, string[]
 /** What came, without pseudo-fields. */
 export function readFields(list: readonly string[]): Field[] {
   const fields: Field[] = [];
-  for (let at = 0; at + 1 < list.length; at += 2) fields.push([list[at] ?? '', trimmed(list[at + 1] ?? '')]);
+  for (let at = 0; at + 1 < list.length; at += 2) fields.push([list[at] ?? '', trimBlanks(list[at + 1] ?? '')]);
   return fields.filter(([name]) => !name.startsWith(':'));
-}
-
-/** White space around a value is no part of it (RFC 9110 section 5.5). Enough peers send some, although HTTP/2 forbids it. */
-function trimmed(value: string): string {
-  return value.replace(/^[\t ]+|[\t ]+$/g, '');
 }
 
 /** Calls whose status is in trailers, and whose servers want to hear that the caller reads them. */

@@ -382,7 +382,7 @@ suite('an end is told as what it is', () => {
   });
 
   test('without a heartbeat sessions say goodbye, and a new one is told why nothing is served', async () => {
-    await using own = await rigWith({ around: { lostMs: 300 } });
+    await using own = await rigWith({ around: { lostMs: 2_000 } });
     const session = await openSession(own, { host: HOST, port });
     const goodbye = once(session, 'goaway');
     assert.equal((await askStream(session)).status, 200);

@@ -761,7 +761,7 @@ test('a tunnel that is opened and closed without a byte is nothing to report', a
 });
 
 test('a head that does not come in time is answered 408, an unused tunnel is closed in silence', async () => {
-  await using own = await rigWith({ around: { headMs: 100 } });
+  await using own = await rigWith({ around: { headMs: 1_000 } });
   const slow = await openTunnel(own, { host: HOST, port });
   slow.write('GET / HTTP/1.1\r\nHost: ');
   assert.match(await readHead(slow), /^HTTP\/1\.1 408 [^]*x-bottle-outcome: refused/);
@@ -771,7 +771,7 @@ test('a head that does not come in time is answered 408, an unused tunnel is clo
 });
 
 test('a body that does not come in time is answered 408', async () => {
-  await using own = await rigWith({ around: { headMs: 100 } });
+  await using own = await rigWith({ around: { headMs: 1_000 } });
   const slow = await openTunnel(own, { host: HOST, port });
   slow.write(`POST / HTTP/1.1\r\nHost: ${HOST}:${port}\r\nContent-Length: 10\r\n\r\nhalf`);
   assert.match(await readHead(slow), /^HTTP\/1\.1 408 /);
@@ -823,7 +823,7 @@ test('only the gate may connect', async () => {
 });
 
 test('without a heartbeat tunnels are cut and everything is 503 until the next one', async () => {
-  await using own = await rigWith({ around: { lostMs: 150 } });
+  await using own = await rigWith({ around: { lostMs: 2_000 } });
   own.sidecar.beat();
   const tunnel = await openTunnel(own, { host: HOST, port });
   await once(tunnel, 'close');

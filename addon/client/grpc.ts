@@ -173,7 +173,8 @@ function* unitsOf(
 function decompressed(bytes: Buffer, { encodings: [encoding, ...more] }: Coding): Buffer | Refusal {
   if (encoding === undefined || more.length > 0) return refused(400, 'a message does not say how it is compressed');
   const decoded = decodeContent(bytes, [encoding], new Work());
-  return decoded.kind === 'decoded' ? decoded.body : refused(400, `a message ${decoded.reason}`);
+  if (decoded.kind === 'decoded') return decoded.body;
+  return refused(decoded.why === 'size' ? 413 : 400, `a message ${decoded.reason}`);
 }
 
 /** Sends nothing: the beginning, the end, or what is only to be judged. */

@@ -32,6 +32,8 @@ export interface Session {
   open: number;
   /** The upstream has done nothing with streams of a higher number (RFC 9113 section 6.8). */
   lastProcessed: number;
+  /** When something came of it, in milliseconds of the wall clock. */
+  heard: number;
 }
 
 export class StreamLeg implements SharedLeg {
@@ -123,6 +125,7 @@ export class StreamLeg implements SharedLeg {
   }
 
   #inform(head: ResponseHead): void {
+    this.#shared.heard = Date.now();
     this.#informed += 1;
     if (this.#informed > limits.UPSTREAM_INTERIM) this.#giveUp('it sends interim answers without end');
     else if (this.#client) this.#client.inform(head);
@@ -130,6 +133,7 @@ export class StreamLeg implements SharedLeg {
   }
 
   #answer(head: ResponseHead): void {
+    this.#shared.heard = Date.now();
     this.#head = head;
     clearTimeout(this.#timer);
     this.#answered.resolve();
@@ -151,6 +155,7 @@ export class StreamLeg implements SharedLeg {
 
   #pass(client: Client, stream: ClientHttp2Stream, chunk: Buffer): void {
     this.#inflow?.count();
+    this.#shared.heard = Date.now();
     if (this.#end) return;
     this.#received += chunk.length;
     if (client.write(chunk)) return void this.#timer?.refresh();

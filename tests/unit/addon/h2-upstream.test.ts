@@ -4,7 +4,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { before, suite, test } from 'node:test';
 import type { Authority } from '../../../addon/authority.ts';
-import { UPSTREAM_INTERIM } from '../../../addon/limits.ts';
+import { UPSTREAM_INTERIM, UPSTREAM_SHARED_IDLE_MS } from '../../../addon/limits.ts';
 import { ask, eventually, makeCa, makeRig, openTunnel, type Rig, type RigOptions } from './rig.ts';
 import {
   answerOf,
@@ -20,6 +20,7 @@ import {
   request,
   type Wire,
 } from './support/h2.ts';
+import { headTo, pass, upstreamOf } from './support/upstream.ts';
 
 const HOST = 'api.example.test';
 let ca: Authority;
@@ -336,6 +337,45 @@ suite('an end is told as what it is', () => {
     await once(socket, 'data');
     socket.destroy();
     await eventually(() => assert.deepEqual(codes, [8]));
+  });
+});
+
+suite('a connection that has been silent for long', () => {
+  test('takes no other request: it may be gone without a word, as when the machine slept', async (t) => {
+    const held: ServerHttp2Stream[] = [];
+    await using at = await world((stream, list) => {
+      if (list.includes('/held')) held.push(stream);
+      else hello(stream);
+    });
+    const session = await openSession(at.rig, { host: HOST, port: at.port });
+    const waiting = askStream(session, { path: '/held' });
+    await eventually(() => assert.equal(held.length, 1));
+    assert.equal((await askStream(session)).body, 'hello');
+    assert.equal(at.upstream.accepted, 1);
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    t.mock.timers.tick(UPSTREAM_SHARED_IDLE_MS + 1);
+    assert.equal((await askStream(session)).body, 'hello');
+    assert.equal((await askStream(session)).body, 'hello');
+    assert.equal(at.upstream.accepted, 2, 'the new one is used, and then used again');
+    held[0]?.respond({ ':status': 200 });
+    held[0]?.end('at last');
+    assert.equal((await waiting).body, 'at last');
+    session.close();
+  });
+
+  test('and carries nothing is closed', async () => {
+    const ended = Promise.withResolvers<void>();
+    await using upstream = await makeH2Upstream(
+      (stream) => {
+        stream.session?.once('close', ended.resolve);
+        hello(stream);
+      },
+      { ca, host: HOST },
+    );
+    using way = upstreamOf({ sharedIdleMs: 50 }, { extraRoots: [ca.certificate] });
+    const { agent } = await pass(way, headTo(upstream.port, { scheme: 'https', name: HOST }));
+    assert.equal(agent.body(), 'hello');
+    await ended.promise;
   });
 });
 

@@ -157,6 +157,21 @@ suite('an upstream that offers HTTP/2 is spoken to in it', () => {
     assert.equal(answer.body, 'x-check, x-sum');
   });
 
+  test('heads of 60 KB pass both ways', async () => {
+    const large = Array.from({ length: 6 }, (_, at) => [`x-${at}`, 'v'.repeat(10_000)]).flat();
+    const lengths = (list: readonly string[]) =>
+      list.filter((text) => text.startsWith('vv')).map(({ length }) => length);
+    const all = Array.from({ length: 6 }, () => 10_000);
+    await using at = await world((stream) => {
+      stream.respond([':status', '200', ...large], { sendDate: false } as object);
+      stream.end();
+    });
+    const session = await openSession(at.rig, { host: HOST, port: at.port });
+    const answer = await askStream(session, { list: large });
+    session.close();
+    assert.deepEqual([answer.status, lengths(answer.list), lengths(at.upstream.seen[0] ?? [])], [200, all, all]);
+  });
+
   test('white space around a value of an answer is no part of it', async () => {
     await using at = await world(() => undefined, {
       wire: (wire) => {

@@ -157,6 +157,19 @@ suite('an upstream that offers HTTP/2 is spoken to in it', () => {
     assert.equal(answer.body, 'x-check, x-sum');
   });
 
+  test('trailers that are announced behind a length reach an agent of HTTP/1.1 too', async () => {
+    await using at = await world((stream) => {
+      const head = { ':status': 200, 'content-length': 5, trailer: 'x-sum' };
+      stream.respond(head, { waitForTrailers: true });
+      stream.once('wantTrailers', () => stream.sendTrailers({ 'x-sum': '7' }));
+      stream.end('hello');
+    });
+    const answer = await ask(at.rig, { host: HOST, port: at.port });
+    assert.deepEqual([answer.body, answer.trailers, answer.broken], ['hello', ['x-sum', '7'], false]);
+    const head = await ask(at.rig, { host: HOST, port: at.port, method: 'HEAD' });
+    assert.equal(head.headers['content-length'], '5');
+  });
+
   test('heads of 60 KB pass both ways', async () => {
     const large = Array.from({ length: 6 }, (_, at) => [`x-${at}`, 'v'.repeat(10_000)]).flat();
     const lengths = (list: readonly string[]) =>

@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { before, suite, test } from 'node:test';
-import type { Authority } from '../../../addon/authority.ts';
+import { suite, test } from 'node:test';
 import { UPSTREAM_INTERIM, UPSTREAM_SHARED_IDLE_MS } from '../../../addon/limits.ts';
-import { ask, eventually, makeCa, makeRig, openTunnel, type Rig, type RigOptions } from './rig.ts';
+import { ask, eventually, openTunnel, type RigOptions } from './rig.ts';
 import {
   answerOf,
   askStream,
@@ -13,7 +12,6 @@ import {
   END_STREAM,
   code,
   FRAME,
-  type H2Upstream,
   hpack,
   makeH2Upstream,
   openSession,
@@ -21,18 +19,10 @@ import {
   type Wire,
 } from './support/h2.ts';
 import { headTo, pass, upstreamOf } from './support/upstream.ts';
+import { makeWorld, placeOf } from './support/world.ts';
 
 const HOST = 'api.example.test';
-let ca: Authority;
-before(() => {
-  ca = makeCa();
-});
-
-interface World extends AsyncDisposable {
-  rig: Rig;
-  upstream: H2Upstream;
-  port: number;
-}
+const PLACE = placeOf(HOST);
 
 async function world(
   handle: (stream: ServerHttp2Stream, list: string[]) => void,
@@ -41,25 +31,10 @@ async function world(
     wire?: (wire: Wire) => void;
     other?: (socket: TLSSocket) => void;
   } = {},
-): Promise<World> {
+) {
   const { settings, wire, other, ...rest } = options;
-  const upstream = await makeH2Upstream(handle, {
-    ca,
-    host: HOST,
-    ...(settings ? { settings } : {}),
-    ...(wire ? { wire } : {}),
-    ...(other ? { other } : {}),
-  });
-  const rig = await makeRig({ allow: [`${HOST}:${upstream.port}`], upstreamCa: ca, ...rest });
-  return {
-    rig,
-    upstream,
-    port: upstream.port,
-    async [Symbol.asyncDispose]() {
-      await rig[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
-  };
+  const how = { ...(settings ? { settings } : {}), ...(wire ? { wire } : {}), ...(other ? { other } : {}) };
+  return await makeWorld(PLACE, (place) => makeH2Upstream(handle, { ...place, ...how }), rest);
 }
 
 const hello = (stream: ServerHttp2Stream) => {
@@ -393,14 +368,11 @@ suite('a connection that has been silent for long', () => {
 
   test('and carries nothing is closed', async () => {
     const ended = Promise.withResolvers<void>();
-    await using upstream = await makeH2Upstream(
-      (stream) => {
-        stream.session?.once('close', ended.resolve);
-        hello(stream);
-      },
-      { ca, host: HOST },
-    );
-    using way = upstreamOf({ sharedIdleMs: 50 }, { extraRoots: [ca.certificate] });
+    await using upstream = await makeH2Upstream((stream) => {
+      stream.session?.once('close', ended.resolve);
+      hello(stream);
+    }, PLACE);
+    using way = upstreamOf({ sharedIdleMs: 50 }, { extraRoots: [PLACE.ca.certificate] });
     const { agent } = await pass(way, headTo(upstream.port, { scheme: 'https', name: HOST }));
     assert.equal(agent.body(), 'hello');
     await ended.promise;

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
-import type { Authority } from '../../../addon/authority.ts';
 import { RECEIPT_FIELD } from '../../../addon/receipt.ts';
 import {
   ask,
@@ -11,7 +10,6 @@ import {
   connectProxy,
   eventually,
   listenRaw,
-  makeCa,
   makeRig,
   makeUpstreamServer,
   openTunnel,
@@ -23,29 +21,24 @@ import {
   type RigOptions,
   type TestUpstream,
 } from './rig.ts';
+import { hello, makeWorld, placeOf, type World } from './support/world.ts';
 
 const HOST = 'api.example.test';
 const MIB = 1024 * 1024;
-let ca: Authority;
+const PLACE = placeOf(HOST);
+const { ca } = PLACE;
+let world: World<TestUpstream>;
 let shared: TestUpstream;
 let rig: Rig;
 let port: number;
 
 before(async () => {
-  ca = makeCa();
-  shared = await makeUpstreamServer((_, response) => response.end('hello'), { ca, host: HOST });
-  port = shared.port;
-  rig = await makeRig({ allow: [`${HOST}:${port}`, `plain.example.test:${port}`], upstreamCa: ca });
+  world = await makeWorld(PLACE, hello);
+  ({ upstream: shared, rig, port } = world);
 });
-after(async () => {
-  await rig[Symbol.asyncDispose]();
-  await shared[Symbol.asyncDispose]();
-});
+after(() => world[Symbol.asyncDispose]());
 
-/** The same upstream behind a sidecar of its own. */
-function rigWith(options: Partial<RigOptions>): Promise<Rig> {
-  return makeRig({ allow: [`${HOST}:${port}`], upstreamCa: ca, ...options });
-}
+const rigWith = (options: Partial<RigOptions>) => world.rigWith(options);
 
 /** Nothing of what `act` does reaches the upstream. */
 async function unseen<T>(act: () => Promise<T>): Promise<T> {

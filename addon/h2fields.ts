@@ -1,4 +1,5 @@
 /** Heads as HTTP/2 carries them, read and written. Pure. RFC 9113 sections 8.2 and 8.3, RFC 8441 section 4. */
+import { trimBlanks } from './blanks.ts';
 import { HEAD_BYTES } from './limits.ts';
 import { type Field, type Refusal, refused } from './message.ts';
 import type { RawHead } from './request.ts';
@@ -23,8 +24,9 @@ export function readStreamHead(list: readonly string[]): StreamHead {
   const crumbs: string[] = [];
   let cookieAt = 0;
   for (let at = 0; at + 1 < list.length; at += 2) {
-    const [name = '', value = ''] = [list[at], list[at + 1]];
-    if (name.startsWith(':')) pseudo.set(name, value);
+    const [name = '', given = ''] = [list[at], list[at + 1]];
+    const value = trimBlanks(given); // enough peers send some, although HTTP/2 forbids it
+    if (name.startsWith(':')) pseudo.set(name, given);
     else if (name !== 'cookie') fields.push([name, value]);
     else if (crumbs.push(value) === 1) cookieAt = fields.length;
   }
@@ -52,7 +54,7 @@ export function writeFields(fields: readonly Field[]): string[] {
     const lower = name.toLowerCase();
     if (CONNECTION.has(lower)) continue;
     if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) throw new Error('a field has a character that is not allowed there');
-    list.push(lower, value.replace(/^[\t ]+|[\t ]+$/g, ''));
+    list.push(lower, trimBlanks(value));
   }
   return list;
 }
@@ -68,7 +70,7 @@ export function writeFieldMap(fields: readonly Field[]): Record<string, string[]
 /** What came, without pseudo-fields. */
 export function readFields(list: readonly string[]): Field[] {
   const fields: Field[] = [];
-  for (let at = 0; at + 1 < list.length; at += 2) fields.push([list[at] ?? '', list[at + 1] ?? '']);
+  for (let at = 0; at + 1 < list.length; at += 2) fields.push([list[at] ?? '', trimBlanks(list[at + 1] ?? '')]);
   return fields.filter(([name]) => !name.startsWith(':'));
 }
 

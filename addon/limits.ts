@@ -198,5 +198,10 @@ export const UPSTREAM_WINDOW = 4 * MiB;
 export const UPSTREAM_SESSION_WINDOW = 64 * MiB;
 /** Bytes of answers over HTTP/2 that wait for an agent that is slower: 64 full windows. */
 export const UPSTREAM_HELD_BYTES = 256 * MiB;
+/**
+ * Milliseconds without a word from an HTTP/2 connection to an upstream, after which it takes no other request, and is closed if it carries
+ * none: below the 350 s after which clouds forget one, and a machine that slept for longer has lost them all.
+ */
+export const UPSTREAM_SHARED_IDLE_MS = 120_000;
 /** Streams on one HTTP/2 connection to an upstream, if it allows as many. */
 export const UPSTREAM_STREAMS = 100;

@@ -4,6 +4,7 @@
  * does not see. What is sent upstream is the unit and nothing of this.
  */
 import type { Host } from '../contracts/host.ts';
+import { trimBlanks } from './blanks.ts';
 import { bytesInMemory } from './body.ts';
 import type { Masked } from '../contracts/mask.ts';
 import { decodeContent } from './decode/inflate.ts';
@@ -170,7 +171,7 @@ function inPlain(
 
   const kept = head.fields.filter(([name]) => !REWRITTEN.has(name.toLowerCase()));
   const type = reading.type === undefined ? [] : [['Content-Type', reading.type] as const];
-  const trimmed = inHead.toString('latin1').replaceAll(/^[\t ]+|[\t ]+$/g, ''); // as every reader of a field does
+  const trimmed = trimBlanks(inHead.toString('latin1')); // as every reader of a field does
   const inFields = inField ? [[EXTRACT_FIELD, trimmed] as const] : [];
   return { fields: [...kept, ...type, ...inFields], body: reading.body, extract, masked: countMasked(runs) };
 }

@@ -76,10 +76,10 @@ export function defaultPort(scheme: Target['scheme']): number {
   return scheme === 'https' ? 443 : 80;
 }
 
-/** A server name of TLS is for this host, and for it alone. */
+/** A server name of TLS is for this host, and for it alone. An address is none (RFC 6066 section 3). */
 export function isSameName(name: string, { text }: Host): boolean {
   const host = parseHost(name);
-  return host.kind !== 'invalid' && host.text === text;
+  return host.kind === 'name' && host.text === text;
 }
 
 /** Values of all fields of this (lower-case) name, in order. */
@@ -143,6 +143,8 @@ function ambiguity(raw: RawHead): Refusal | undefined {
   if (fields.length > HEAD_FIELDS) return refused(431, `there are more than ${HEAD_FIELDS} header fields`);
   const broken = fields.find(([name, value]) => !TOKEN.test(name) || /[^\t\x20-\x7e\x80-\xff]/.test(value));
   if (broken) return refused(400, 'a header field has a character that is not allowed there');
+  if (fields.some(([name]) => LIKE_FRAMING.test(name)))
+    return refused(400, 'the name of a field reads like one that frames');
   for (const name of ['host', 'content-type', 'content-encoding', 'expect']) {
     if (valuesOf(fields, name).length > 1) return refused(400, `the field ${name} is repeated`);
   }
@@ -201,5 +203,7 @@ function endToEnd(fields: readonly Field[]): Field[] {
 
 /** `::ffff:0:0/96` in its canonical form (RFC 4291 section 2.5.5.2). */
 const MAPPED = /^::ffff:[0-9a-f]{1,4}:[0-9a-f]{1,4}$/;
+/** CGI, WSGI and their like know no difference between the two: HTTP_TRANSFER_ENCODING is both (RFC 3875 section 4.1.18). */
+const LIKE_FRAMING = /^(content_length|transfer_encoding)$/i;
 const NO_SWITCHES: Switches = new Set();
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

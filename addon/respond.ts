@@ -94,7 +94,10 @@ function explain(outcome: Unforwarded, target: Target, sent: number): { title: s
         detail: `${outcome.finding} – the request to ${place} was not sent. Remove what was found and send it again.`,
       };
     case 'refused':
-      return { title: 'request not accepted', detail: `${outcome.reason}. Nothing was sent.` };
+      return {
+        title: 'request not accepted',
+        detail: `${outcome.reason}. Nothing was sent.${ADVICE[outcome.status] ?? ''}`,
+      };
     case 'failed':
       return outcome.stage === 'upstream'
         ? {
@@ -103,13 +106,21 @@ function explain(outcome: Unforwarded, target: Target, sent: number): { title: s
           }
         : {
             title: outcome.stage === 'scan' ? 'could not be scanned' : 'not served',
-            detail: `${outcome.cause}. What cannot be scanned is not sent.`,
+            detail: `${outcome.cause}. What cannot be scanned is not sent.${outcome.stage === 'scan' ? ADVICE[503] : ''}`,
           };
   }
 }
 
 /** A failure after sending is never called a no. */
 const HAD_LEFT = 'The request had been sent; it may have been acted upon.';
+
+/** What to do, where the reason alone does not say it. */
+const ADVICE: Readonly<Record<number, string>> = {
+  408: ' Send it again.',
+  413: ' Send less at a time; egress.body_limit in bottle.yaml sets what one body may have.',
+  421: ' Open a connection of its own to the other host.',
+  503: ' Try again later.',
+};
 
 const PHRASES: Record<number, string> = {
   200: 'OK',

@@ -55,6 +55,9 @@ class SpoolFile implements Spooled {
   readonly #file: Promise<FileHandle>;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
+  /** Behind them: small pieces, copied together, and how much of it they fill. */
+  #tail: Buffer = NOTHING;
+  #tailSize = 0;
   #written = 0;
   #writing: Promise<void> | undefined;
   #trouble: Trouble | undefined;
@@ -74,8 +77,7 @@ class SpoolFile implements Spooled {
     if (!this.#trouble && !this.#room.reach(this.size + piece.length)) this.#trouble = { kind: 'full' };
     if (this.#trouble) return this.#trouble;
     this.size += piece.length;
-    this.#waiting.push(piece);
-    this.#waitingBytes += piece.length;
+    this.#hold(piece);
     if (this.#waitingBytes < SPOOL_BLOCK) return undefined;
     this.#writing ??= this.#write();
     return this.#waitingBytes < 2 * SPOOL_BLOCK ? undefined : 'wait';
@@ -95,9 +97,30 @@ class SpoolFile implements Spooled {
     if (this.#released) return;
     this.#released = true;
     this.#trouble ??= { kind: 'broken', cause: 'let go' };
-    this.#waiting = [];
-    this.#waitingBytes = 0;
+    [this.#waiting, this.#tail] = [[], NOTHING];
+    [this.#waitingBytes, this.#tailSize] = [0, 0];
     this.#close();
+  }
+
+  /** Each piece that waits costs as much as a block: a body of one-byte chunks must not hold up everybody. */
+  #hold(piece: Buffer): void {
+    this.#waitingBytes += piece.length;
+    if (piece.length >= TAIL_BYTES / 16) {
+      this.#closeTail();
+      this.#waiting.push(piece);
+      return;
+    }
+    if (this.#tailSize + piece.length > this.#tail.length) {
+      this.#closeTail();
+      this.#tail = Buffer.allocUnsafeSlow(TAIL_BYTES);
+    }
+    this.#tailSize += piece.copy(this.#tail, this.#tailSize);
+  }
+
+  #closeTail(): void {
+    if (this.#tailSize > 0) this.#waiting.push(this.#tail.subarray(0, this.#tailSize));
+    this.#tail = this.#tail.subarray(this.#tailSize);
+    this.#tailSize = 0;
   }
 
   /** Writes what waits, a block at a time. Never rejects. */
@@ -127,6 +150,7 @@ class SpoolFile implements Spooled {
 
   /** About a block of what waits, as it is written. */
   #take(): Buffer[] {
+    this.#closeTail();
     const taken: Buffer[] = [];
     let bytes = 0;
     while (bytes < SPOOL_BLOCK) {
@@ -180,6 +204,8 @@ function sizeOf(block: readonly Buffer[]): number {
 }
 
 const NOTHING: Buffer = Buffer.alloc(0);
+/** Bytes that small pieces are copied together to. */
+const TAIL_BYTES = SPOOL_BLOCK / 2;
 const CIPHER = 'aes-256-ctr';
 /** The first counter; each key has one file only. */
 const START = Buffer.alloc(16);

@@ -47,8 +47,8 @@ export function tap(client: Client, { search, cut, cookies }: TapOptions): Tap {
     cut();
   }
   const found = (name: string) => stop(`its answer repeats the value of the secret ${name}: it was cut off`);
-  function look(fields: readonly Field[]): boolean {
-    const name = search.inBytes(Buffer.from(fields.flat().join('\n'), 'latin1'));
+  function look(fields: readonly Field[], text = ''): boolean {
+    const name = search.inBytes(Buffer.from([text, ...fields.flat()].join('\n'), 'latin1'));
     if (name !== undefined) found(name);
     return name === undefined;
   }
@@ -62,10 +62,10 @@ export function tap(client: Client, { search, cut, cookies }: TapOptions): Tap {
       return client.onDrain;
     },
     inform(head) {
-      if (why === undefined && look(head.fields)) client.inform(head);
+      if (why === undefined && look(head.fields, head.text)) client.inform(head);
     },
     start(head) {
-      if (why !== undefined || !look(head.fields)) return;
+      if (why !== undefined || !look(head.fields, head.text)) return;
       decoder = decoderFor(head, search, {
         found,
         failed: (what) => stop(`its answer ${what}: it was cut off`),

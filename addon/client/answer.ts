@@ -107,10 +107,13 @@ export class Answer {
 
   #frame(status: number, fields: readonly Field[]): Framing {
     if (status === 101) return { kind: 'raw' };
+    const isModern = this.#asked.version === '1.1';
+    // HTTP/2 may announce a length and trailers; here only chunks have a place for these.
+    if (isModern && fields.some(isTrailer)) return { kind: 'chunked' };
     const lengths = fields.filter(isLength);
     const [first] = lengths;
     if (first && lengths.length === 1 && /^\d{1,15}$/.test(first[1])) return { kind: 'length', left: Number(first[1]) };
-    return { kind: this.#asked.version === '1.1' ? 'chunked' : 'close' };
+    return { kind: isModern ? 'chunked' : 'close' };
   }
 
   /** Head, body and end go out together if they come together, and at the end of this turn at the latest. */
@@ -137,6 +140,10 @@ const UPGRADE: Field = ['Connection', 'Upgrade'];
 
 function isLength([name]: Field): boolean {
   return name.length === 14 && name.toLowerCase() === 'content-length';
+}
+
+function isTrailer([name]: Field): boolean {
+  return name.length === 7 && name.toLowerCase() === 'trailer';
 }
 
 function withoutLength(fields: readonly Field[]): readonly Field[] {

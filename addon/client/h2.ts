@@ -67,5 +67,6 @@ const SESSION = {
   maxSessionRejectedStreams: limits.REJECTED_STREAMS,
   streamResetBurst: limits.STREAM_RESETS,
   streamResetRate: limits.STREAM_RESETS_PER_SECOND,
+  strictFieldWhitespaceValidation: false, // it would leave such a field out; the reading of the head takes the white space off
   strictSingleValueFields: false, // what may not be repeated is refused by the reading of the head
 } as const;

@@ -89,10 +89,12 @@ class LineReader<T extends { readonly fields: readonly Field[] }> implements Hea
 function readRequestLine(line: string): Omit<RequestLine, 'fields'> | Malformed {
   const found = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP\/(1\.[01])$/.exec(line);
   if (found) return { method: found[1] as string, url: found[2] as string, version: found[3] as string };
+  const version = /^[\x21-\x7e]+ \S+ HTTP\/(\d\.\d)$/.exec(line)?.[1];
+  if (version === undefined) return malformed('the first line is not "method target HTTP/1.1"');
   return malformed(
-    /^\S+ \S+ HTTP\/\d\.\d$/.test(line)
-      ? 'the HTTP version is neither 1.0 nor 1.1'
-      : 'the first line is not "method target HTTP/1.1"',
+    version.startsWith('1.') && Number(version) <= 1.1
+      ? 'the method or the target has a character that is not allowed there'
+      : 'the HTTP version is neither 1.0 nor 1.1',
   );
 }
 

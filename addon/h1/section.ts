@@ -2,6 +2,7 @@
  * The lines of a head or of trailers, from bytes as they come: CRLF and nothing else ends a line, and no byte passes that another
  * parser could take for the end of one. RFC 9112 sections 2 and 5.
  */
+import { isBlank } from '../blanks.ts';
 import type { Field } from '../receipt.ts';
 
 /** What cannot be read in exactly one way. `status` is what a request is answered with. */
@@ -158,7 +159,6 @@ export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const TAB = 0x09;
 const LF = 0x0a;
 const CR = 0x0d;
-const SPACE = 0x20;
 const COLON = 0x3a;
 const DEL = 0x7f;
 
@@ -177,10 +177,6 @@ const NOTHING = Buffer.alloc(0);
 const MORE = { kind: 'more' } as const;
 const TAB_BEHIND = 'a tab stands behind the value of a field that says where the message ends';
 const BARE_CR = 'a line ends with CR alone';
-
-function isBlank(code: number): boolean {
-  return code === SPACE || code === TAB;
-}
 
 function nameObjection(byte: number, first: boolean): string {
   if (byte === COLON) return 'a header field has no name';

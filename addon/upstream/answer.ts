@@ -70,7 +70,7 @@ export class AnswerReader {
       this.#interim += 1;
       return this.#interim > UPSTREAM_INTERIM
         ? broken('it sends interim answers without end')
-        : { kind: 'interim', head };
+        : { kind: 'interim', head: { ...head, fields: withoutLength(head.fields) } };
     }
     const framing = responseFraming(this.#request.method, line);
     if (framing.kind === 'malformed') return broken(`its answer is ambiguous: ${framing.reason}`);
@@ -94,6 +94,11 @@ export function endToEnd(fields: readonly Field[]): Field[] {
     const lower = name.toLowerCase();
     return !HOP.has(lower) && !named.has(lower) && !lower.startsWith('x-bottle-');
   });
+}
+
+/** An interim answer has none (RFC 9110 section 8.6): whoever believes one waits for a body that never comes. */
+export function withoutLength(fields: readonly Field[]): readonly Field[] {
+  return fields.filter(([name]) => name.toLowerCase() !== 'content-length');
 }
 
 const HOP = new Set([

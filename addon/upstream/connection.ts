@@ -23,6 +23,7 @@ export class Connection {
   #broken: string | undefined;
   #drained: (() => void)[] = [];
   #idle: NodeJS.Timeout | undefined;
+  #restsUntil = 0;
 
   /** `onGone` is called once. */
   constructor(socket: Socket, place: string, onGone: () => void) {
@@ -66,7 +67,13 @@ export class Connection {
     this.user = undefined;
     this.uses += 1;
     this.#idle = setTimeout(() => this.destroy(), ms);
+    this.#restsUntil = Date.now() + ms;
     this.socket.resume(); // an end, or bytes that nobody asked for, are to be noticed
+  }
+
+  /** It has rested for too long, by the clock that goes on while a machine sleeps: its timer did not, and it may be gone without a word. */
+  get isOverdue(): boolean {
+    return Date.now() > this.#restsUntil;
   }
 
   wake(): this {

@@ -117,7 +117,7 @@ export class H1Leg implements Leg, User {
 
   async #write(head: RequestHead | undefined, unit: Unit): Promise<void> {
     const connection = this.#connection;
-    let held = head ? writeHead(head, this.#coding, unit.size) : undefined;
+    let held = head ? writeHead(head, this.#coding, unit) : undefined;
     for await (const piece of writeUnit(unit, this.#coding)) {
       if (this.#end || connection !== this.#connection) return;
       this.#hand(connection, held ? Buffer.concat([held, piece]) : piece);

@@ -6,12 +6,14 @@ import { RepeatedLeg } from './again.ts';
 import { Connection } from './connection.ts';
 import type { Dial } from './dial.ts';
 import { H1Leg, type H1Options, relayedOf } from './h1.ts';
-import { openH2 } from './h2.ts';
+import { type H2Options, openH2 } from './h2.ts';
 import { Pool, type PoolOptions, type Shared } from './pool.ts';
 
 export interface PooledUpstream extends Upstream, Disposable {}
 
-export type UpstreamOptions = Omit<PoolOptions, 'dial' | 'share'> & Pick<H1Options, 'headMs' | 'silenceMs' | 'idleMs'>;
+export type UpstreamOptions = Omit<PoolOptions, 'dial' | 'share'> &
+  Pick<H1Options, 'headMs' | 'silenceMs' | 'idleMs'> &
+  Pick<H2Options, 'sharedIdleMs'>;
 
 export function makeUpstream(dial: Dial, options: UpstreamOptions = {}): PooledUpstream {
   const held = makeBudget(UPSTREAM_HELD_BYTES);

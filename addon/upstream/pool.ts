@@ -138,9 +138,21 @@ export class Pool implements Disposable {
   #ready(place: Place, { alone, fresh }: Wanted): Connection | Shared | undefined {
     const shared = alone || fresh ? undefined : place.shared.find((one) => one.usable);
     if (shared) return shared;
-    const connection = fresh ? undefined : place.idle.pop();
-    if (connection) this.#idle.delete(connection);
-    return connection?.wake();
+    return fresh ? undefined : this.#rested(place);
+  }
+
+  #rested(place: Place): Connection | undefined {
+    for (let last = place.idle.at(-1); last; last = place.idle.at(-1)) {
+      if (last.isOverdue) {
+        this.#forget(last);
+        last.destroy();
+        continue;
+      }
+      place.idle.pop();
+      this.#idle.delete(last);
+      return last.wake();
+    }
+    return undefined;
   }
 
   #mayShare(place: Place, { alone }: Wanted): boolean {

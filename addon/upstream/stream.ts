@@ -9,7 +9,7 @@ import * as limits from '../limits.ts';
 import type { Client, Field, Leg, Relayed, RequestHead, ResponseHead, Unit } from '../message.ts';
 import { valuesOf } from '../request.ts';
 import { TIMED_OUT } from '../respond.ts';
-import { endToEnd } from './answer.ts';
+import { endToEnd, withoutLength } from './answer.ts';
 import { requestList, writeUnit } from './streamed.ts';
 
 /** A leg on a connection that others share. */
@@ -32,6 +32,8 @@ export interface Session {
   open: number;
   /** The upstream has done nothing with streams of a higher number (RFC 9113 section 6.8). */
   lastProcessed: number;
+  /** When something came of it, in milliseconds of the wall clock. */
+  heard: number;
 }
 
 export class StreamLeg implements SharedLeg {
@@ -46,7 +48,9 @@ export class StreamLeg implements SharedLeg {
   #requestTrailers: readonly Field[] = [];
   /** What has come of the answer. */
   #head: ResponseHead | undefined;
+  /** Interim heads that nobody relays yet, and how many have come in all. */
   readonly #interim: ResponseHead[] = [];
+  #informed = 0;
   #trailers: readonly Field[] = [];
   /** Nothing of the answer is to come. */
   #isComplete = false;
@@ -121,11 +125,15 @@ export class StreamLeg implements SharedLeg {
   }
 
   #inform(head: ResponseHead): void {
-    if (this.#client) this.#client.inform(head);
-    else if (this.#interim.length < INTERIM) this.#interim.push(head);
+    this.#shared.heard = Date.now();
+    this.#informed += 1;
+    if (this.#informed > limits.UPSTREAM_INTERIM) this.#giveUp('it sends interim answers without end');
+    else if (this.#client) this.#client.inform(head);
+    else this.#interim.push(head);
   }
 
   #answer(head: ResponseHead): void {
+    this.#shared.heard = Date.now();
     this.#head = head;
     clearTimeout(this.#timer);
     this.#answered.resolve();
@@ -147,6 +155,7 @@ export class StreamLeg implements SharedLeg {
 
   #pass(client: Client, stream: ClientHttp2Stream, chunk: Buffer): void {
     this.#inflow?.count();
+    this.#shared.heard = Date.now();
     if (this.#end) return;
     this.#received += chunk.length;
     if (client.write(chunk)) return void this.#timer?.refresh();
@@ -230,12 +239,10 @@ export class StreamLeg implements SharedLeg {
   }
 }
 
-/** Interim heads that are kept until somebody relays them. */
-const INTERIM = 8;
-
 function responseHead(raw: readonly string[]): ResponseHead {
   const status = Number(raw[raw.indexOf(':status') + 1]);
-  return { status, text: STATUS_CODES[status] ?? '', fields: endToEnd(readFields(raw)) };
+  const fields = endToEnd(readFields(raw));
+  return { status, text: STATUS_CODES[status] ?? '', fields: status < 200 ? withoutLength(fields) : fields };
 }
 
 /** Names of RFC 9113 section 7. */

@@ -2,7 +2,7 @@
 import type { ClientHttp2Stream } from 'node:http2';
 import { isGrpc, writeFields } from '../h2fields.ts';
 import type { RequestHead, Unit } from '../message.ts';
-import { hostField } from './written.ts';
+import { announced, hostField } from './written.ts';
 
 /** Names and values in turn, the pseudo-fields first. */
 export function requestList({ method, target, path, fields }: RequestHead, unit: Unit): string[] {
@@ -17,7 +17,7 @@ export function requestList({ method, target, path, fields }: RequestHead, unit:
     hostField(target),
     ':path',
     path,
-    ...writeFields(fields),
+    ...writeFields([...fields, ...announced(unit.trailers)]),
     ...(counted ? ['content-length', String(unit.size)] : []),
     ...(isGrpc(fields) ? ['te', 'trailers'] : []),
   ];

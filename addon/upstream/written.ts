@@ -14,12 +14,12 @@ export function codingOf(head: RequestHead, first: Unit): Coding {
   return first.last && first.trailers.length === 0 ? 'length' : 'chunked';
 }
 
-/** `Host` stands first, framing last; what is between keeps case, order and duplicates. */
-export function writeHead(head: RequestHead, coding: Coding, size: number): Buffer {
+/** `Host` stands first, framing last; what is between keeps case, order and duplicates. `first`: the unit that goes with it. */
+export function writeHead(head: RequestHead, coding: Coding, first: Unit): Buffer {
   const { method, path, target, fields, upgrade } = head;
   const before: Field[] = [['Host', hostField(target)]];
   if (upgrade !== undefined) before.push(['Connection', 'Upgrade'], ['Upgrade', upgrade]);
-  return writeRequestHead({ method, url: path, fields: [...before, ...fields, ...framing(method, coding, size)] });
+  return writeRequestHead({ method, url: path, fields: [...before, ...fields, ...framing(method, coding, first)] });
 }
 
 /** A unit's bytes in pieces of a bounded size, each as it is written. */
@@ -33,10 +33,16 @@ export async function* writeUnit(unit: Unit, coding: Coding): AsyncGenerator<Buf
 }
 
 /** A body without bytes is announced where its method means something by one (RFC 9110 section 8.6). */
-function framing(method: string, coding: Coding, size: number): Field[] {
-  if (coding === 'chunked') return [['Transfer-Encoding', 'chunked']];
+function framing(method: string, coding: Coding, { size, trailers }: Unit): Field[] {
+  if (coding === 'chunked') return [...announced(trailers), ['Transfer-Encoding', 'chunked']];
   if (coding === 'raw' || (size === 0 && !MEANS_A_BODY.has(method))) return [];
   return [['Content-Length', String(size)]];
+}
+
+/** Servers may take no trailers but those that are announced (RFC 9110 section 6.6.2): Go's over HTTP/2 does not. */
+export function announced(trailers: readonly Field[]): Field[] {
+  const names = new Set(trailers.map(([name]) => name.toLowerCase()));
+  return names.size === 0 ? [] : [['Trailer', [...names].join(', ')]];
 }
 
 const MEANS_A_BODY = new Set(['POST', 'PUT', 'PATCH']);

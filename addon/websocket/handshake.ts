@@ -1,5 +1,6 @@
 /** The switch to WebSocket (RFC 6455 section 4, RFC 7692 section 5): what an agent asks for, and whether an answer is one to it. Pure. */
 import { createHash } from 'node:crypto';
+import { trimBlanks } from '../blanks.ts';
 import type { Field, Refusal } from '../message.ts';
 import type { Deflate } from './deflate.ts';
 
@@ -107,9 +108,9 @@ function readExtensions(fields: readonly Field[]): Extension[] | undefined {
   for (const value of valuesOf(fields, 'sec-websocket-extensions')) {
     for (const part of value.split(',')) {
       // A quoted value must be a token (section 9.1), so no comma and no semicolon stands inside quotes.
-      const text = part.replace(/^[\t ]+|[\t ]+$/g, '');
+      const text = trimBlanks(part);
       if (text === '') continue; // RFC 9110 section 5.6.1
-      const [name = '', ...rest] = text.split(';').map((piece) => piece.replace(/^[\t ]+|[\t ]+$/g, ''));
+      const [name = '', ...rest] = text.split(';').map(trimBlanks);
       const parameters = new Map<string, string>();
       for (const piece of rest) {
         const found = PARAMETER.exec(piece);
@@ -126,7 +127,7 @@ function readExtensions(fields: readonly Field[]): Extension[] | undefined {
 
 function listOf(fields: readonly Field[], name: string): string[] {
   const items = valuesOf(fields, name).flatMap((value) => value.split(','));
-  return items.map((item) => item.replace(/^[\t ]+|[\t ]+$/g, '')).filter((item) => item !== '');
+  return items.map(trimBlanks).filter((item) => item !== '');
 }
 
 function valuesOf(fields: readonly Field[], name: string): string[] {

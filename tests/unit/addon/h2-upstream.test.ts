@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { suite, test } from 'node:test';
+import { UPSTREAM_INTERIM, UPSTREAM_SHARED_IDLE_MS } from '../../../addon/limits.ts';
 import { ask, eventually, openTunnel, type RigOptions } from './rig.ts';
 import {
   answerOf,
@@ -17,6 +18,7 @@ import {
   request,
   type Wire,
 } from './support/h2.ts';
+import { headTo, pass, upstreamOf } from './support/upstream.ts';
 import { makeWorld, placeOf } from './support/world.ts';
 
 const HOST = 'api.example.test';
@@ -115,6 +117,87 @@ suite('an upstream that offers HTTP/2 is spoken to in it', () => {
       answer.interim.map(({ status }) => status),
       [103],
     );
+  });
+
+  test('trailers of a request are announced: many servers take no others', async () => {
+    await using at = await world((stream, list) => {
+      stream.respond({ ':status': 200 });
+      stream.once('trailers', () => stream.end(list[list.indexOf('trailer') + 1]));
+      stream.resume();
+    });
+    const session = await openSession(at.rig, { host: HOST, port: at.port });
+    const trailers = { 'x-check': '42', 'x-sum': '7' };
+    const answer = await askStream(session, { method: 'POST', list: ['trailer', 'x-check'], body: 'x', trailers });
+    session.close();
+    assert.equal(answer.body, 'x-check, x-sum');
+  });
+
+  test('trailers that are announced behind a length reach an agent of HTTP/1.1 too', async () => {
+    await using at = await world((stream) => {
+      const head = { ':status': 200, 'content-length': 5, trailer: 'x-sum' };
+      stream.respond(head, { waitForTrailers: true });
+      stream.once('wantTrailers', () => stream.sendTrailers({ 'x-sum': '7' }));
+      stream.end('hello');
+    });
+    const answer = await ask(at.rig, { host: HOST, port: at.port });
+    assert.deepEqual([answer.body, answer.trailers, answer.broken], ['hello', ['x-sum', '7'], false]);
+    const head = await ask(at.rig, { host: HOST, port: at.port, method: 'HEAD' });
+    assert.equal(head.headers['content-length'], '5');
+  });
+
+  test('heads of 60 KB pass both ways', async () => {
+    const large = Array.from({ length: 6 }, (_, at) => [`x-${at}`, 'v'.repeat(10_000)]).flat();
+    const lengths = (list: readonly string[]) =>
+      list.filter((text) => text.startsWith('vv')).map(({ length }) => length);
+    const all = Array.from({ length: 6 }, () => 10_000);
+    await using at = await world((stream) => {
+      stream.respond([':status', '200', ...large], { sendDate: false } as object);
+      stream.end();
+    });
+    const session = await openSession(at.rig, { host: HOST, port: at.port });
+    const answer = await askStream(session, { list: large });
+    session.close();
+    assert.deepEqual([answer.status, lengths(answer.list), lengths(at.upstream.seen[0] ?? [])], [200, all, all]);
+  });
+
+  test('white space around a value of an answer is no part of it', async () => {
+    await using at = await world(() => undefined, {
+      wire: (wire) => {
+        void wire
+          .find(({ type }) => type === FRAME.headers)
+          .then((asked) => {
+            const fields = hpack([
+              [':status', '200'],
+              ['x-a', ' 1\t'],
+            ]);
+            wire.send(FRAME.headers, END_HEADERS | END_STREAM, asked?.id ?? 1, fields);
+          });
+      },
+    });
+    const answer = await ask(at.rig, { host: HOST, port: at.port });
+    assert.equal(answer.headers['x-a'], '1');
+  });
+
+  test('interim answers without end are a failure, as over HTTP/1.1', async () => {
+    const informed = [
+      [':status', '103'],
+      ['x-a', '1'],
+    ] as const;
+    await using at = await world(() => undefined, {
+      wire: (wire) => {
+        void wire
+          .find(({ type }) => type === FRAME.headers)
+          .then((asked) => {
+            const one = [FRAME.headers, END_HEADERS, asked?.id ?? 1, hpack(informed)] as const;
+            wire.sendAll(Array.from({ length: UPSTREAM_INTERIM + 1 }, () => one));
+          });
+      },
+    });
+    const session = await openSession(at.rig, { host: HOST, port: at.port });
+    const answer = await askStream(session);
+    session.close();
+    assert.equal(answer.interim.length, UPSTREAM_INTERIM);
+    assert.deepEqual([answer.status, /without end/.test(answer.body)], [502, true]);
   });
 
   test('answers without a body end with their head', async () => {
@@ -257,6 +340,42 @@ suite('an end is told as what it is', () => {
     await once(socket, 'data');
     socket.destroy();
     await eventually(() => assert.deepEqual(codes, [8]));
+  });
+});
+
+suite('a connection that has been silent for long', () => {
+  test('takes no other request: it may be gone without a word, as when the machine slept', async (t) => {
+    const held: ServerHttp2Stream[] = [];
+    await using at = await world((stream, list) => {
+      if (list.includes('/held')) held.push(stream);
+      else hello(stream);
+    });
+    const session = await openSession(at.rig, { host: HOST, port: at.port });
+    const waiting = askStream(session, { path: '/held' });
+    await eventually(() => assert.equal(held.length, 1));
+    assert.equal((await askStream(session)).body, 'hello');
+    assert.equal(at.upstream.accepted, 1);
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    t.mock.timers.tick(UPSTREAM_SHARED_IDLE_MS + 1);
+    assert.equal((await askStream(session)).body, 'hello');
+    assert.equal((await askStream(session)).body, 'hello');
+    assert.equal(at.upstream.accepted, 2, 'the new one is used, and then used again');
+    held[0]?.respond({ ':status': 200 });
+    held[0]?.end('at last');
+    assert.equal((await waiting).body, 'at last');
+    session.close();
+  });
+
+  test('and carries nothing is closed', async () => {
+    const ended = Promise.withResolvers<void>();
+    await using upstream = await makeH2Upstream((stream) => {
+      stream.session?.once('close', ended.resolve);
+      hello(stream);
+    }, PLACE);
+    using way = upstreamOf({ sharedIdleMs: 50 }, { extraRoots: [PLACE.ca.certificate] });
+    const { agent } = await pass(way, headTo(upstream.port, { scheme: 'https', name: HOST }));
+    assert.equal(agent.body(), 'hello');
+    await ended.promise;
   });
 });
 

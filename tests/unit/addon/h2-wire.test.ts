@@ -171,6 +171,25 @@ suite('what is wrong with one stream ends that stream alone', () => {
     wire.socket.destroy();
   });
 
+  test('white space around a value is no part of it, as in HTTP/1.1', async () => {
+    const wire = await openWire();
+    const fields: List = [
+      ['x-a', ' 1\t'],
+      ['x-b', '\t '],
+    ];
+    wire.send(FRAME.headers, END_HEADERS | END_STREAM, 1, head(fields));
+    assert.equal(await bodyOf(wire, 1), 'hello');
+    for (const seen of [upstream.seen.at(-1), rig.scanned.at(-1)])
+      assert.deepEqual(
+        seen?.fields.filter(([name]) => /^x-[ab]$/.test(name)),
+        [
+          ['x-a', '1'],
+          ['x-b', ''],
+        ],
+      );
+    wire.socket.destroy();
+  });
+
   test('a host without :authority is judged like one', async () => {
     const wire = await openWire();
     wire.send(FRAME.headers, END_HEADERS | END_STREAM, 1, head([['host', `${HOST}:${port}`]], ''));

@@ -30,6 +30,20 @@ test('a server name must be the host of the tunnel; none at all is fine', () => 
   for (const sni of ['b.test', 'a.test.', '', '127.0.0.1']) assert.equal(status({}, { ...tunnel, sni }), 421, sni);
 });
 
+test('an address is no server name, not even that of the tunnel (RFC 6066 section 3)', () => {
+  for (const text of ['127.0.0.1', '[2001:db8::1]']) {
+    const to = { target: { ...tunnel.target, host: host(text) }, sni: text };
+    assert.equal(status({ fields: [['Host', text]] }, to), 421, text);
+    assert.equal(status({ fields: [['Host', text]] }, { ...to, sni: undefined }), undefined, text);
+  }
+});
+
+test('a name that programs behind a gateway read as one that frames is refused', () => {
+  for (const name of ['Transfer_Encoding', 'content_length'])
+    assert.equal(status({ fields: [HOST, [name, '1']] }, tunnel), 400, name);
+  assert.equal(status({ fields: [HOST, ['X_Content_Length', '1']] }, tunnel), undefined);
+});
+
 test('only HTTP/1.0 may leave Host out', () => {
   assert.equal(status({ version: '1.0', fields: [] }, tunnel), undefined);
   assert.equal(status({ version: '1.1', fields: [] }, tunnel), 400);

@@ -43,6 +43,16 @@ test('a denial names the line that would allow it, with the port where it is ano
   assert.ok(JSON.parse(other.body.toString()).detail.includes('egress.allow: ["[::1]:8443"]'));
 });
 
+test('a refusal says what to do where its reason does not', () => {
+  const detailOf = (outcome: Unforwarded): string => JSON.parse(told(outcome).body).detail;
+  const refused = (status: number) => detailOf({ kind: 'refused', status, reason: 'x' });
+  assert.match(refused(413), /^x\. Nothing was sent\. Send less at a time; egress\.body_limit/);
+  assert.match(refused(421), /connection of its own/);
+  for (const detail of [refused(503), detailOf({ kind: 'failed', stage: 'scan', cause: 'x' })])
+    assert.match(detail, / Try again later\.$/);
+  assert.equal(refused(400), 'x. Nothing was sent.');
+});
+
 test("the scanner's line stays word for word", () => {
   const finding = 'blocked: request body uses Content-Encoding "gzip"; compressed bodies cannot be scanned for secrets';
   assert.ok(JSON.parse(told({ kind: 'blocked', finding }).body).detail.includes(finding));

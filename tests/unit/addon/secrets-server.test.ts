@@ -81,6 +81,13 @@ test('one that repeats it in its head is told as a failure, at once', async () =
   assert.ok(!JSON.stringify(answer).includes(VALUE));
 });
 
+test('one that repeats it in its reason phrase is told as a failure too', async () => {
+  await using w = await world((_, response) => void response.writeHead(200, `no such key: ${VALUE}`).end());
+  const answer = await ask(w.rig, { ...w.at, fields: [OWN] });
+  assert.equal(answer.status, 502);
+  assert.ok(!JSON.stringify(answer).includes(VALUE));
+});
+
 test('an agent that leaves in the middle of a bound answer leaves nothing open', async () => {
   await using w = await world((_, response) => {
     response.writeHead(200);

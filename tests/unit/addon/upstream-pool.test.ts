@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { suite, test } from 'node:test';
+import { UPSTREAM_IDLE_MS } from '../../../addon/limits.ts';
 import type { Unit } from '../../../addon/message.ts';
 import { DialError } from '../../../addon/upstream/failure.ts';
 import { makeUpstream } from '../../../addon/upstream/open.ts';
@@ -49,6 +50,19 @@ suite('a connection', () => {
     await using server = await rawServer(always(OK));
     using upstream = upstreamOf({ idleMs: 10 });
     await pass(upstream, headTo(server.port));
+    await closed(server.accepted[0]);
+  });
+
+  test('whose time passed while the machine slept, its timers with it, serves no more', async (t) => {
+    await using server = await rawServer(always(OK));
+    using upstream = upstreamOf();
+    await pass(upstream, headTo(server.port));
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    t.mock.timers.tick(UPSTREAM_IDLE_MS + 1);
+    await pass(upstream, headTo(server.port));
+    assert.equal(server.accepted.length, 2);
+    await pass(upstream, headTo(server.port));
+    assert.equal(server.accepted.length, 2);
     await closed(server.accepted[0]);
   });
 

@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{body,budget,code,covered,exchange,h2fields,hello,identity,lane,limits,message,policy,present,receipt,request,respond,seam,selftest,shape,trailers,verdict}.ts',
+  'addon/{blanks,body,budget,code,covered,exchange,h2fields,hello,identity,lane,limits,message,policy,present,receipt,request,respond,seam,selftest,shape,trailers,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [
@@ -153,7 +153,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/h1/*'],
-    may: ['addon/h1/*', 'addon/limits.ts'],
+    may: ['addon/h1/*', 'addon/{blanks,limits}.ts'],
     types: ['addon/receipt.ts'],
     why: 'one reading of HTTP/1.1 for both sides, from the bytes alone: no socket, no policy',
   },

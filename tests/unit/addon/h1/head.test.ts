@@ -94,6 +94,12 @@ test('a request line has one form', () => {
     assert.match(reasonFor(`${line}\r\nHost: a\r\n\r\n`) ?? '', /^400 /, JSON.stringify(line));
 });
 
+test('what is wrong with a request line is told as what it is', () => {
+  assert.match(reasonFor('GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n') ?? '', /the target has a character/);
+  assert.match(reasonFor('G@T / HTTP/1.0\r\nHost: a\r\n\r\n') ?? '', /the method or/);
+  assert.match(reasonFor('GET /\xe9 HTTP/2.0\r\nHost: a\r\n\r\n') ?? '', /version/);
+});
+
 test('a line ends with CRLF and nothing else, and no line is folded', () => {
   for (const [text, reason] of [
     ['GET / HTTP/1.1\nHost: a\r\n\r\n', /LF alone/],

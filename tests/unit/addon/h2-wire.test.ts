@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { Authority } from '../../../addon/authority.ts';
-import { CLIENT_SESSION_WINDOW, CLIENT_STREAMS, UPSTREAM_SESSION_WINDOW } from '../../../addon/limits.ts';
+import { CLIENT_STREAMS, CLIENT_WINDOW, UPSTREAM_SESSION_WINDOW } from '../../../addon/limits.ts';
 import {
   listenRaw,
   makeCa,
@@ -82,15 +82,15 @@ async function sessionWindowOf(wire: Wire, then: number): Promise<number> {
   return 65_535 + (update?.payload.readUInt32BE(0) ?? 0);
 }
 
-suite('the window of a whole connection is wide from its beginning', () => {
-  test('towards the agent', async () => {
+suite('the window of a whole connection', () => {
+  test('towards the agent is what the sockets hold, so that no write of a client is put off', async () => {
     const wire = await openWire();
     wire.send(FRAME.ping, 0, 0, '12345678');
-    assert.equal(await sessionWindowOf(wire, FRAME.ping), CLIENT_SESSION_WINDOW);
+    assert.equal(await sessionWindowOf(wire, FRAME.ping), CLIENT_WINDOW);
     wire.socket.destroy();
   });
 
-  test('towards an upstream', async () => {
+  test('towards an upstream is wide from its beginning', async () => {
     const opened = Promise.withResolvers<number>();
     await using behind = await makeH2Upstream(() => undefined, {
       ca,

@@ -2,7 +2,7 @@
  * Git packs that are too large to be read at once: what `pack.ts` reads, piece by piece, in as much memory as one small object takes.
  * What is large is inflated as a stream.
  */
-import { createInflate, type Inflate } from 'node:zlib';
+import { inflated } from './flow.ts';
 import {
   Additions,
   beginsStream,
@@ -48,8 +48,10 @@ export function unpack(source: () => Bytes, options: UnpackOptions): Unpacked {
     const spent = new Spent(options);
     try {
       await pieces.skip(start);
-      for (let count = await nextPack(pieces); count !== undefined; count = await nextPack(pieces))
+      for (let count = await nextPack(pieces); count !== undefined; count = await nextPack(pieces)) {
+        await spent.object();
         if (!(yield* objectsOf(pieces, count, spent, options.separator))) isWhole = false;
+      }
     } finally {
       await pieces.close();
     }
@@ -105,7 +107,7 @@ async function* objectsOf(
   const sink = new Sink(separator);
   let isWhole = true;
   for (let left = count; left > 0 && isWhole; left -= 1) {
-    if (spent.object() % BREATH === 0) await new Promise((resolve) => setImmediate(resolve));
+    await spent.object();
     const head = readObjectHead(await pieces.front(OBJECT_HEAD), 0);
     if (!head) isWhole = false;
     else if (head.size <= SMALL)
@@ -120,8 +122,6 @@ async function* objectsOf(
   return isWhole;
 }
 
-/** Objects after which others get their turn: some milliseconds. */
-const BREATH = 500;
 /** Bytes of an object that is inflated at once, which is several times as fast. */
 const SMALL = 128 * 1024;
 /** Bytes that come out at a time. */
@@ -179,78 +179,34 @@ async function* largeObject(
 /** Bytes by which a name is told from a stream. */
 const PROBED = 1024;
 
-/**
- * The text of the zlib stream in front, which has at most so many bytes itself. In the end the pieces begin behind it.
- * @throws the error of a stream that breaks, and whatever reading the pieces throws
- */
-async function* inflated(pieces: Pieces, most: number): AsyncGenerator<Buffer> {
-  const engine = createInflate({ chunkSize: CHUNK });
-  engine.on('error', () => undefined); // whoever iterates gets it
-  const given: Buffer[] = [];
-  let [givenBytes, total] = [0, 0];
-  async function feed(): Promise<void> {
-    try {
-      while (!engine.destroyed) {
-        const piece = total < most ? await pieces.take(CHUNK) : undefined;
-        if (!piece) return void engine.end();
-        given.push(piece);
-        givenBytes += piece.length;
-        total += piece.length;
-        if (engine.destroyed) return;
-        if (!engine.write(piece)) await drained(engine);
-        const unread = total - engine.bytesWritten;
-        while (given[0] && givenBytes - given[0].length >= unread) givenBytes -= given.shift()?.length ?? 0;
-      }
-    } catch (error) {
-      engine.destroy(error as Error);
-    }
-  }
-  const fed = feed();
-  try {
-    yield* engine as AsyncIterable<Buffer>;
-  } finally {
-    engine.destroy();
-    await fed;
-    let unread = total - engine.bytesWritten;
-    const rest = given.toReversed().map((piece) => {
-      const part = piece.subarray(piece.length - Math.min(unread, piece.length));
-      unread -= part.length;
-      return part;
-    });
-    pieces.back(rest.toReversed());
-  }
-}
-
-/** Also when there is nothing to wait for any more. */
-function drained(engine: Inflate): Promise<void> {
-  return new Promise((resolve) => {
-    function go(): void {
-      engine.off('drain', go).off('close', go);
-      resolve();
-    }
-    engine.on('drain', go).on('close', go);
-  });
-}
-
 /** What reading has cost, against its limits. Each throws `Expanded` beyond them. */
 class Spent {
-  readonly #most: UnpackOptions;
+  readonly #limits: UnpackOptions;
   #objects = 0;
   #bytes = 0;
+  #breath = 0;
 
-  constructor(most: UnpackOptions) {
-    this.#most = most;
+  constructor(limits: UnpackOptions) {
+    this.#limits = limits;
   }
 
-  /** @returns how many there were */
-  object(): number {
+  /** Counts one object, or the head of a pack, which may have none; now and then others get their turn. */
+  async object(): Promise<void> {
     this.#objects += 1;
-    if (this.#objects > this.#most.objects) throw new Expanded();
-    return this.#objects;
+    if (this.#objects > this.#limits.objects) throw new Expanded();
+    const work = this.#objects * OBJECT_WORK + this.#bytes;
+    if (work - this.#breath < BREATH) return;
+    this.#breath = work;
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   bytes(count: number): void {
     this.#bytes += count;
-    if (this.#bytes > this.#most.most) throw new Expanded();
+    if (this.#bytes > this.#limits.most) throw new Expanded();
   }
 }
+
+/** Bytes that are inflated in the time that one object takes beside its own. */
+const OBJECT_WORK = 4 * 1024;
+/** Bytes after which others get their turn: some milliseconds. */
+const BREATH = 2 * 1024 * 1024;

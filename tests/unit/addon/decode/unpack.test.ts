@@ -167,6 +167,7 @@ suite('a large pack', () => {
       [Buffer.concat(Array<Buffer>(20).fill(pack(lie))), { most: 1_000_000 }],
       [pack(...Array<Buffer>(101).fill(one)), { objects: 100 }],
       [Buffer.concat(Array<Buffer>(101).fill(pack(Buffer.of(0)))), { objects: 100 }],
+      [Buffer.concat(Array<Buffer>(101).fill(packHead(0))), { objects: 100 }],
     ];
     for (const [body, limits] of bombs) await assert.rejects(read(body, limits), Expanded);
   });

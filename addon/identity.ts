@@ -149,7 +149,7 @@ const KEY_FIELD =
   /(^|[-_])(api-?key|access-?key|auth-?key|secret(-?key)?|password|passwd|[a-z]*token|authorization|credentials?|jwt)$/;
 
 /** A parameter of a URL by which servers recognise who asks, signed URLs included. */
-export function isKeyParameter(name: string): boolean {
+function isKeyParameter(name: string): boolean {
   return KEY_PARAMETER.test(name);
 }
 

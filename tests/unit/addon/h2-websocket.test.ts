@@ -442,14 +442,13 @@ suite('a handshake is judged like any request', () => {
 
 type List = (readonly [string, string])[];
 
-function extended(port: number, more: List = []): List {
+function extended(port: number): List {
   return [
     [':method', 'CONNECT'],
     [':protocol', 'websocket'],
     [':scheme', 'https'],
     [':path', '/'],
     [':authority', `${HOST}:${port}`],
-    ...more,
     ['sec-websocket-version', '13'],
   ];
 }

@@ -93,6 +93,11 @@ export const WINDOWED_AT_ONCE = 4;
 export const EXPANDED_BYTES = 8 * GiB;
 export const EXPANDED_RATIO = 100;
 
+/** The same of the objects of git packs, however short those are: a repository of generated text packs a thousand to one. */
+export const PACK_BYTES = 512 * MiB;
+/** Objects of git packs in one body, at some 10 µs each; all of Linux is 11 million. */
+export const PACK_OBJECTS = 20_000_000;
+
 /** Parts of one request that are scanned at once: the request, and beside it its extract, which is nearly always short. */
 export const SCAN_PARTS_AT_ONCE = 2;
 /** Bytes of the extract of a request's head that go along in a field; a longer one is a part of its own. */

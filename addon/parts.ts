@@ -11,7 +11,7 @@ import { decodeContent } from './decode/inflate.ts';
 import { decodedLayers, textIn } from './decode/layers.ts';
 import { Work } from './decode/work.ts';
 import { EXTRACT_FIELD_BYTES, EXTRACT_OVERLAP, EXTRACT_SPARE } from './limits.ts';
-import { countMasked, type Masks, NO_MASKS } from './masks.ts';
+import { countMasked, type Masks, NO_MASKS, type Run } from './masks.ts';
 import type { Field, Message, Refusal, RequestHead, Unit } from './message.ts';
 import { NOTHING, PLAIN_TEXT, readBody, readPacked, readText, refused } from './reading.ts';
 import { type ScannedPart, sha256 } from './receipt.ts';
@@ -154,9 +154,8 @@ function inPlain(
   const packed = readPacked(content.body, declared, new Work(bodyBytes), here);
   if ('kind' in packed) return packed;
   const runs = [...reading.runs, ...packed.runs];
-  const hidden = Buffer.concat(runs.flatMap(({ bytes }) => [bytes, BETWEEN_RUNS]));
-  const names = runs.length > 0 && masking ? masking.secretsIn(hidden) : [];
-  if (names.length > 0) return { kind: 'block', finding: `blocked: request body contains secret: ${names.join(', ')}` };
+  const hidden = searchHidden(runs, masking);
+  if ('kind' in hidden) return hidden;
 
   const most = 2 * (content.body.length + packed.text.length) + EXTRACT_SPARE;
   const work = new Work(bodyBytes);
@@ -174,6 +173,17 @@ function inPlain(
   const trimmed = trimBlanks(inHead.toString('latin1')); // as every reader of a field does
   const inFields = inField ? [[EXTRACT_FIELD, trimmed] as const] : [];
   return { fields: [...kept, ...type, ...inFields], body: reading.body, extract, masked: countMasked(runs) };
+}
+
+/** What masks cover, as one text; a block if a secret stands in it. */
+export function searchHidden(
+  runs: readonly Run[],
+  masking: Masking | undefined,
+): Buffer | Extract<Preparation, { kind: 'block' }> {
+  const hidden = Buffer.concat(runs.flatMap(({ bytes }) => [bytes, BETWEEN_RUNS]));
+  const names = runs.length > 0 && masking ? masking.secretsIn(hidden) : [];
+  if (names.length === 0) return hidden;
+  return { kind: 'block', finding: `blocked: request body contains secret: ${names.join(', ')}` };
 }
 
 /**
@@ -231,4 +241,4 @@ const TAB = 0x09;
 /** Fields that the copy has anew, or not at all. */
 const REWRITTEN = new Set(['content-type', 'content-encoding']);
 /** Of no alphabet, and no line end: base64 does not go on behind it. */
-const BETWEEN_RUNS = Buffer.from('\f');
+export const BETWEEN_RUNS = Buffer.from('\f');

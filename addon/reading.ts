@@ -1,5 +1,6 @@
 /** How a scanner of others reads the body of a request, and what it would not see of it. Pure. */
 import { readEnvelope } from './decode/multipart.ts';
+import { isPush } from './decode/object.ts';
 import { readPacks } from './decode/pack.ts';
 import { readPairs } from './decode/pairs.ts';
 import { SPACE } from './decode/sink.ts';
@@ -67,7 +68,7 @@ export function readPacked(
   const packed = readPacks(body, work, SPACE);
   if (work.exhausted !== undefined) return refused(413, `the request ${work.exhausted}`);
   if (!packed) return { text: NOTHING, runs: [] };
-  if (!packed.isWhole && declared !== undefined && readType(declared)?.essence === PUSH)
+  if (!packed.isWhole && declared !== undefined && isPush([declared]))
     return refused(400, 'the git objects of the body cannot be read; they cannot be scanned for secrets');
   return maskHashes(packed.content, masks);
 }
@@ -86,8 +87,6 @@ export function refused(status: number, reason: string): Refusal {
 
 export const NOTHING: Buffer = Buffer.alloc(0);
 export const PLAIN_TEXT = 'text/plain';
-/** What `git push` sends. */
-const PUSH = 'application/x-git-receive-pack-request';
 
 /** `type/subtype` and parameters (RFC 9110 section 8.3.1). */
 const TYPE = (() => {

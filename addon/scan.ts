@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Budget } from './budget.ts';
 import { type Line, openLine, type Reach } from './call.ts';
+import { isPush } from './decode/object.ts';
 import { type Lane, makeLane } from './lane.ts';
 import {
   HEALTH_MS,
@@ -20,13 +21,14 @@ import {
 import type { Field, RequestHead, Target, Unit } from './message.ts';
 import { parts, type ScannerLimits, type ScanName, type ScanPart } from './parts.ts';
 import { present } from './present.ts';
+import { valuesOf } from './request.ts';
 import { TIMED_OUT } from './respond.ts';
 import { NONCE_FIELD, PART_FIELD, receiptOf } from './receipt.ts';
 import type { Secrets } from './secrets.ts';
 import { selfTest } from './selftest.ts';
 import { type ScanResult, verdictOf } from './verdict.ts';
 import { scanWindowed } from './windowed.ts';
-import { beginsCompressed } from './windows.ts';
+import { holdsPack, mayExpand } from './windows.ts';
 
 export interface Scanner {
   scan(id: string, head: RequestHead, unit: Unit, gone: AbortSignal): Promise<ScanResult>;
@@ -97,9 +99,16 @@ async function scanUnit(means: Means, request: Request): Promise<ScanResult> {
   const over = unscannedOver?.(head.target) ?? Number.POSITIVE_INFINITY;
   if (unit.size > over) return scanLarge(means, request, 'body');
   if (unit.size > Math.min(BODY_BYTES, limits.bodyBytes)) return scanLarge(means, request, 'nothing');
+  if (hidesKnown(means, head, unit)) return scanLarge(means, request, 'nothing');
   const result = await scanWhole(means, request);
   const tooMuch = result.kind === 'refused' && result.status === 413;
-  return tooMuch && beginsCompressed(unit) ? scanLarge(means, request, 'nothing') : result;
+  return tooMuch && mayExpand(unit) ? scanLarge(means, request, 'nothing') : result;
+}
+
+/** Known values are looked for in what the scanner is given. One that reads packs by itself is given them closed, but for windows. */
+function hidesKnown({ options: { limits, inWindows } }: Means, head: RequestHead, unit: Unit): boolean {
+  if (limits.reads === 'plain' || inWindows?.(head) === undefined) return false;
+  return isPush(valuesOf(head.fields, 'content-type')) || holdsPack(unit);
 }
 
 /** Every part must be proven. A block says more than an error, so it is what is told of the two. */

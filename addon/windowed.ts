@@ -2,11 +2,23 @@
  * The scan of a body that is too large for one look. The head goes to the scanner as a request without a body, then window after
  * window as a text of its own; each must be proven. How many there are is known at the end only, and only whoever made them has to know it.
  */
-import { decodedLayers } from './decode/layers.ts';
+import type { Masked } from '../contracts/mask.ts';
+import { decodedLayers, textIn } from './decode/layers.ts';
+import { isPush } from './decode/object.ts';
+import { SPACE } from './decode/sink.ts';
 import { Work } from './decode/work.ts';
 import { EXTRACT_SPARE } from './limits.ts';
+import { countMasked, maskHashes, NO_MASKS } from './masks.ts';
 import type { Field, RequestHead, Unit } from './message.ts';
-import { parts, scanHost, type ScannerLimits, type ScanName, type ScanPart } from './parts.ts';
+import {
+  BETWEEN_RUNS,
+  parts,
+  scanHost,
+  type ScannerLimits,
+  type ScanName,
+  type ScanPart,
+  searchHidden,
+} from './parts.ts';
 import { sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
 import type { WindowReview } from './secrets.ts';
@@ -44,32 +56,64 @@ export async function scanWindowed(head: RequestHead, unit: Unit, scan: Windowed
 }
 
 async function scanBody(head: RequestHead, unit: Unit, first: number, scan: WindowedScan): Promise<ScanResult> {
-  const { leave, review, windowBytes, limits } = scan;
+  const { leave, review, windowBytes: size, limits } = scan;
   const unscanned = leave === 'body' ? { unscanned: unit.size } : {};
   if (leave === 'body' && !review) return { kind: 'allow', ...unscanned };
   const encodings = valuesOf(head.fields, 'content-encoding');
+  const push = isPush(valuesOf(head.fields, 'content-type'));
+  const separator = limits.reads === 'plain' ? { separator: SPACE } : {};
   const elsewhere = new Set<string>();
+  const masked = new Map<string, number>();
   let index = first;
   let asked: Promise<ScanResult> = Promise.resolve(ALLOWED);
-  for await (const window of windowsOf(unit, { size: windowBytes, encodings })) {
+  for await (const window of windowsOf(unit, { size, encodings, push, ...separator })) {
     if (window.kind === 'refused' && leave === 'body') break; // nobody was to read it
-    const made = window.kind === 'window' ? reviewed(window, review) : window;
-    const texts = made.kind === 'reviewed' && leave === 'nothing' ? textsOf(made.bytes, limits) : [];
+    const shown = window.kind === 'refused' ? window : show(window, head, scan);
     const before = await asked;
     if (before.kind !== 'allow') return before;
-    if (made.kind !== 'reviewed') return made;
-    if (!texts) return TOO_MUCH;
-    for (const name of made.elsewhere) elsewhere.add(name);
-    const some = texts.map((text, at) => textPart(scan, head, text, index + at));
+    if (shown.kind !== 'shown') return shown;
+    for (const name of shown.elsewhere) elsewhere.add(name);
+    for (const { mask, bytes } of shown.masked) masked.set(mask, (masked.get(mask) ?? 0) + bytes);
+    const some = shown.texts.map((text, at) => textPart(scan, head, text, index + at));
     index += some.length;
     asked = askAll(some, scan);
   }
   const last = await asked;
-  return last.kind === 'allow' ? { ...last, ...unscanned, elsewhere: [...elsewhere] } : last;
+  if (last.kind !== 'allow') return last;
+  const hidden = masked.size > 0 ? { masked: Array.from(masked, ([mask, bytes]) => ({ mask, bytes })) } : {};
+  return { ...last, ...unscanned, ...hidden, elsewhere: [...elsewhere] };
 }
 
-function reviewed({ bytes, begins }: Window, review: WindowedScan['review']): WindowReview {
-  return review ? review(bytes, begins) : { kind: 'reviewed', bytes, elsewhere: [] };
+/** One window as the scanner is given it. */
+interface Shown {
+  readonly kind: 'shown';
+  readonly texts: readonly Buffer[];
+  readonly elsewhere: readonly string[];
+  readonly masked: readonly Masked[];
+}
+
+type No = Exclude<ScanResult, { kind: 'allow' }>;
+
+function show({ bytes, begins, packed }: Window, head: RequestHead, scan: WindowedScan): Shown | No {
+  const { review, leave, limits } = scan;
+  const reviewed = review ? review(bytes, begins) : ({ kind: 'reviewed', bytes, elsewhere: [] } as const);
+  if (reviewed.kind === 'block') return reviewed;
+  const { elsewhere } = reviewed;
+  if (leave === 'body') return { kind: 'shown', texts: [], elsewhere, masked: [] };
+  if (limits.reads === 'all') return { kind: 'shown', texts: [reviewed.bytes], elsewhere, masked: [] };
+  const masks = packed && limits.masking ? limits.masking.masks : NO_MASKS;
+  const { text, runs } = maskHashes(reviewed.bytes, masks(head.target.host));
+  const hidden = searchHidden(runs, limits.masking);
+  if ('kind' in hidden) return hidden;
+  const extract = extractOf(hidden.length > 0 ? Buffer.concat([text, BETWEEN_RUNS, hidden]) : text, limits);
+  if (!extract) return TOO_MUCH;
+  const shown = packed ? textIn(text) : text; // of a picture there is nothing to be read
+  return {
+    kind: 'shown',
+    texts: extract.length > 0 ? [shown, extract] : [shown],
+    elsewhere,
+    masked: countMasked(runs),
+  };
 }
 
 async function askAll(some: readonly ScanPart[], { ask }: WindowedScan): Promise<ScanResult> {
@@ -80,14 +124,11 @@ async function askAll(some: readonly ScanPart[], { ask }: WindowedScan): Promise
   return ALLOWED;
 }
 
-/** The window, and what a reader that decodes little does not see in it. Undefined: too much. */
-function textsOf(window: Buffer, { reads, bodyBytes }: ScannerLimits): readonly Buffer[] | undefined {
-  if (reads === 'all') return [window];
+/** What a reader that decodes little does not see in a window. Undefined: too much. */
+function extractOf(window: Buffer, { bodyBytes }: ScannerLimits): Buffer | undefined {
   const layers = decodedLayers(window, new Work(bodyBytes), 2 * window.length + EXTRACT_SPARE);
-  if (!layers) return undefined;
-  const extract = Buffer.concat(layers.flatMap((layer) => [layer, SPACE]));
-  if (extract.length > bodyBytes) return undefined;
-  return extract.length === 0 ? [window] : [window, extract];
+  const extract = layers && Buffer.concat(layers.flatMap((layer) => [layer, ONE_SPACE]));
+  return extract && extract.length <= bodyBytes ? extract : undefined;
 }
 
 /** To a reader that refuses no form, a form stays one: its plus signs are spaces. Everything else is read as it stands. */
@@ -109,6 +150,6 @@ function textPart(
 
 const FORM = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 const NOTHING = Buffer.alloc(0);
-const SPACE = Buffer.from(' ');
+const ONE_SPACE = Buffer.from(' ');
 const ALLOWED = { kind: 'allow' } as const;
-const TOO_MUCH: ScanResult = { kind: 'refused', status: 413, reason: 'the body decodes to more than can be scanned' };
+const TOO_MUCH: No = { kind: 'refused', status: 413, reason: 'the body decodes to more than can be scanned' };

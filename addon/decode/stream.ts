@@ -103,6 +103,7 @@ function isZlib([first = 0, second = 0]: Buffer): boolean {
   return (first & 0x0f) === 8 && first >> 4 <= 7 && ((first << 8) | second) % 31 === 0;
 }
 
-function isOfCoding(error: unknown): boolean {
+/** It does not decode, or breaks off. */
+export function isOfCoding(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(Z_|ZSTD_|ERR__ERROR)/.test(String(error.code));
 }

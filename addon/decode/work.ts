@@ -2,8 +2,8 @@
 
 /** Bytes that are looked at, over all layers of decoding. A body of the largest size with all its copies stays below. */
 const MAX_SCANNED_BYTES = 512 * 1024 * 1024;
-/** Bytes that patterns are tried on, over all windows. Source code of 1 MB needs about one million. */
-const MAX_WINDOW_BYTES = 256 * 1024 * 1024;
+/** Bytes that patterns are tried on. Source code of 1 MB needs about one million, a large body’s window full of numbers 320. */
+const MAX_WINDOW_BYTES = 384 * 1024 * 1024;
 /** Bytes that all compressed texts of a request may become. */
 const MAX_INFLATED_BYTES = 64 * 1024 * 1024;
 /** Places inside a request that look like the beginning of a compressed text and are tried. */

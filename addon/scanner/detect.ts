@@ -14,6 +14,7 @@ import { RULES } from './rules/table.ts';
 import { valueWithoutCarriers, withoutCarriers } from './url/carriers.ts';
 import { judgeDestination, judgeShape } from './url/judge.ts';
 import { hostOf, parseTarget, type Target } from './url/target.ts';
+import { isPush } from '../decode/object.ts';
 import { readPacks } from '../decode/pack.ts';
 import { Work } from '../decode/work.ts';
 
@@ -87,10 +88,8 @@ function scanPacks({ fields }: ScanRequest, body: Buffer, work: Work): Finding[]
     if (found.length > 0) return found;
   }
   if (work.exhausted !== undefined) return [{ kind: 'unscannable', place, why: 'size', reason: work.exhausted }];
-  const isPush = fields.some(
-    ([name, value]) => name.toLowerCase() === 'content-type' && /^application\/x-git-receive-pack-request/i.test(value),
-  );
-  return packed.isWhole || !isPush
+  const types = fields.filter(([name]) => name.toLowerCase() === 'content-type').map(([, value]) => value);
+  return packed.isWhole || !isPush(types)
     ? []
     : [{ kind: 'unscannable', place, why: 'form', reason: 'holds git objects that cannot be read' }];
 }

@@ -5,6 +5,8 @@ import type Dockerode from 'dockerode';
 import { engine, World } from './support/world.ts';
 
 const docker = await engine();
+/** Shaped like a credential, and nobody's. */
+const SECRET = ['AKIA', 'Q3EGRZPXV4T7KWJB'].join('');
 const skip = typeof docker === 'string' ? docker : false;
 
 describe('large uploads', { skip }, () => {
@@ -29,6 +31,30 @@ describe('large uploads', { skip }, () => {
     assert.deepEqual([stdout, status], ['same\nlarge\n', 0], stderr);
     const pushed = (await world.records(name)).filter(({ body_bytes: bytes }) => Number(bytes) > 200_000_000);
     assert.equal(pushed.length, 1);
+  });
+
+  it('pushes a repository whose text is far more than one look, and none with a secret in a large pack', async () => {
+    const name = world.slug('packs');
+    const script = `
+      set -e; cd /tmp
+      git clone -q https://git.example.com/repo.git text; cd text; git checkout -q -b text
+      commit() { git add . && git -c user.name=a -c user.email=a@example.com commit -qm "$1"; }
+      for i in 1 2 3 4 5 6 7 8; do seq -f "line %.0f of file $i" 1000000 1400000 > "lines$i"; done
+      commit text; du -sb --exclude .git . | cut -f 1; git push -q origin text; git count-objects -v | sed -n s/size:.//p
+      head -c 40M /dev/urandom > picture; echo 'key = ${SECRET}' > notes; commit notes
+      git push -q origin text || echo blocked; git ls-remote -q origin text | cut -f 1; git rev-parse HEAD~1`;
+    const { stdout, stderr, status } = await world.agent(script, { name });
+    assert.equal(status, 0, stderr);
+    const [bytes = 0, , end, there, before] = stdout.trim().split('\n');
+    assert.ok(Number(bytes) > 64 * 2 ** 20, stdout);
+    assert.deepEqual([end, there], ['blocked', before]);
+    assert.match(stderr, /RPC failed; HTTP 403/); // of an answer to a POST git shows no more
+    assert.match(stderr, /blocked once: git\.example\.com \(blocked: request body contains secret: AWS Access ID\)/);
+    const pushed = (await world.records(name)).filter(
+      ({ path, event }) => event === 'admitted' && String(path).endsWith('receive-pack'),
+    );
+    const largest = Math.max(...pushed.map(({ body_bytes: sent }) => Number(sent)));
+    assert.ok(largest > 2 ** 20 && largest < 32 * 2 ** 20, 'it is packed to what is held in memory');
   });
 
   it('puts a file of 1 GB, scanned whole', async () => {

@@ -13,6 +13,7 @@ import { makeBudget } from '../../../addon/budget.ts';
 import { connectScanner, scanDeadline } from '../../../addon/scan.ts';
 import type { ScanResult } from '../../../addon/verdict.ts';
 import { parseHost } from '../../../contracts/host.ts';
+import { BLOB, object, pack } from './support/packs.ts';
 import { answerOrSelfTest, block, KEY, pairs, proofOf, type Seen } from './rig.ts';
 
 describe('scan', () => {
@@ -44,7 +45,7 @@ const prove: Answer = (seen, response) => void response.writeHead(204, { [RECEIP
 
 /** Scans a unit of `body` in plain; `answers` are those to its parts in order. */
 async function scanInParts(
-  body: string,
+  body: string | Buffer,
   answers: readonly Answer[],
   budget = makeBudget(1_000_000),
   fields: RequestHead['fields'] = [],
@@ -98,9 +99,8 @@ const HEAD: RequestHead = {
 };
 const TWO_PARTS = '{"a":"first","a":"second"}';
 
-function unitOf(body: string): Unit {
-  const bytes = Buffer.from(body);
-  return unitInMemory(bytes);
+function unitOf(body: string | Buffer): Unit {
+  return unitInMemory(Buffer.from(body as string));
 }
 
 suite('a unit of several parts', () => {
@@ -152,6 +152,21 @@ suite('a unit of several parts', () => {
       seen.map(({ body }) => body.length),
       [0, 100_000, 65_537],
     );
+  });
+
+  it('is looked at in windows if its git objects become too much for one call', async () => {
+    const file = 'all work and no play '.repeat(10_000);
+    const body = pack(object(BLOB, Buffer.from(file)));
+    const { result, seen } = await scanInParts(body, Array<Answer>(9).fill(prove));
+    assert.deepEqual(result, { kind: 'allow', elsewhere: [] });
+    const shown = seen.map((part) => part.body.toString('latin1'));
+    assert.deepEqual(
+      shown.slice(0, 2),
+      ['', body.toString('latin1').replace('PACK', '\0ACK')],
+      'the head, and what is sent',
+    );
+    assert.ok(shown.slice(2).every((text) => text.includes('all work and no play')));
+    assert.ok(shown.slice(2).join('').length > file.length);
   });
 
   it('is refused if it has no form that can be scanned', async () => {

@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { Refusal } from '../../../addon/message.ts';
-import { type Window, windowsOf } from '../../../addon/windows.ts';
+import { PACK_BYTES } from '../../../addon/limits.ts';
+import { type Window, type WindowOptions, windowsOf } from '../../../addon/windows.ts';
+import { BLOB, COMMANDS, object, objectHead, pack, packHead } from './support/packs.ts';
 
 const SECRET = Buffer.from('--known-value-of-a-secret--');
 const CODINGS = {
@@ -27,11 +29,11 @@ async function* pieces(body: Buffer, size: number): AsyncGenerator<Buffer> {
 
 async function read(
   body: Buffer,
-  { size = 64, overlap = 32, piece = 1000, encodings = [] as string[] } = {},
+  { size = 64, overlap = 32, piece = 1000, encodings = [], ...more }: Partial<WindowOptions & { piece: number }> = {},
 ): Promise<(Window | Refusal)[]> {
   const all: (Window | Refusal)[] = [];
   const unit = { size: body.length, chunks: () => pieces(body, piece) };
-  for await (const one of windowsOf(unit, { size, overlap, encodings }))
+  for await (const one of windowsOf(unit, { size, overlap, encodings, ...more }))
     all.push(one.kind === 'window' ? { ...one, bytes: Buffer.from(one.bytes) } : one); // its place is used again
   return all;
 }
@@ -183,4 +185,94 @@ test('what begins a compressed text is left out of the window that shows it as i
     assert.ok(first?.equals(body.subarray(2)));
     assert.ok(second?.equals(noise(500)));
   }
+});
+
+/** What the windows show of the objects of git packs. */
+function packedIn(all: readonly (Window | Refusal)[]): Buffer[] {
+  return all.flatMap((one) => (one.kind === 'window' && one.packed ? [one.bytes] : []));
+}
+
+test('what a git object holds stands in one window as a whole, wherever it stands, compressed or not', async () => {
+  const codings = [[], ['gzip'], ['zstd', 'gzip']] as const;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uint8Array({ maxLength: 2000 }),
+      fc.nat(2000),
+      fc.integer({ min: 1, max: 500 }),
+      fc.integer({ min: 1, max: 700 }),
+      fc.constantFrom(...codings),
+      async (bytes, at, more, piece, encodings) => {
+        const file = Buffer.concat([bytes.subarray(0, at), SECRET, bytes.subarray(at)]);
+        const body = Buffer.concat([COMMANDS, pack(object(BLOB, noise(100)), object(BLOB, file))]);
+        const coded = encodings.reduce<Buffer>((plain, coding) => CODINGS[coding](plain), body);
+        for (const declared of [encodings, []]) {
+          const all = await read(coded, {
+            size: 40 + more,
+            overlap: 40,
+            piece,
+            encodings: declared,
+            push: declared === encodings,
+          });
+          bytesOf(all);
+          assert.ok(packedIn(all).some((window) => window.includes(SECRET)));
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('no window shows the beginning of a pack, or a scanner would open what of it is in the window', async () => {
+  const body = Buffer.concat([
+    noise(50),
+    pack(object(BLOB, noise(500)), object(BLOB, packHead(3), undefined, 0)),
+    packHead(2),
+  ]);
+  for (const size of [40, 64, 5_000])
+    for (const window of bytesOf(await read(body, { size }))) assert.ok(!window.includes('PACK\0\0\0'));
+});
+
+test('a push whose objects cannot be read to the end is refused, another body and one without objects are not', async () => {
+  const one = object(BLOB, noise(500));
+  const broken = [
+    pack(one).subarray(0, -50),
+    packHead(1),
+    Buffer.concat([packHead(0xffffffff), one]),
+    pack(one, objectHead(BLOB, 2 ** 50)),
+    pack(objectHead(BLOB, 2 ** 50), one),
+    pack(one, Buffer.of(0x31, 0x78)),
+    Buffer.concat([pack(one), pack(one).subarray(0, -50)]),
+  ];
+  for (const objects of broken) {
+    const body = Buffer.concat([COMMANDS, objects]);
+    for (const [coded, encodings] of [
+      [body, []],
+      [gzipSync(body), ['gzip']],
+    ] as const) {
+      const last = (await read(coded, { encodings, push: true })).at(-1);
+      assert.ok(last?.kind === 'refused' && last.status === 400);
+      bytesOf(await read(coded, { encodings, push: false }));
+    }
+  }
+  for (const body of [COMMANDS, Buffer.concat([COMMANDS, one]), Buffer.concat([COMMANDS, pack(one), noise(500)])])
+    bytesOf(await read(body, { push: true }));
+});
+
+test('objects of zeros may become a thousand times as much, but not more than is looked at', async () => {
+  const zeros = object(BLOB, Buffer.alloc(PACK_BYTES / 8));
+  let seen = 0;
+  const last = async (count: number) => {
+    const body = pack(...Array<Buffer>(count).fill(zeros));
+    let one: Window | Refusal | undefined;
+    for await (one of windowsOf(
+      { size: body.length, chunks: () => [body] },
+      { size: 2 ** 21, encodings: [], push: true },
+    ))
+      if (one.kind === 'window') seen += one.bytes.length;
+    return one;
+  };
+  assert.equal((await last(7))?.kind, 'window');
+  assert.ok(seen > (PACK_BYTES / 8) * 7);
+  const refused = await last(9);
+  assert.ok(refused?.kind === 'refused' && refused.status === 413);
 });

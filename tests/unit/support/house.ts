@@ -205,7 +205,7 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/{windowed,windows}.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{parts,windows}.ts', 'addon/decode/*'],
+    may: ['contracts/*', ...JUDGEMENT, 'addon/{masks,parts,windows}.ts', 'addon/decode/*'],
     types: ['addon/secrets.ts'],
     why: 'what a scanner is given of a large body follows from its bytes alone, wherever they are read from',
   },
@@ -216,7 +216,14 @@ const SIDECAR: Row[] = [
   },
   {
     files: ['addon/scan.ts'],
-    may: ['contracts/*', ...JUDGEMENT, 'addon/{call,parts,windowed,windows}.ts', 'node:crypto', 'node:timers/promises'],
+    may: [
+      'contracts/*',
+      ...JUDGEMENT,
+      'addon/{call,parts,windowed,windows}.ts',
+      'addon/decode/object.ts',
+      'node:crypto',
+      'node:timers/promises',
+    ],
     types: ['addon/secrets.ts'],
     why: 'it asks the scanner, and knows neither agent nor upstream',
   },

@@ -17,50 +17,24 @@ import { parts } from '../../../../addon/parts.ts';
 import { detect } from '../../../../addon/scanner/detect.ts';
 import { masksOf, masksWishSchema } from '../../../../contracts/mask.ts';
 import { randomBytes } from '../scanner/support/bodies.ts';
+import {
+  BLOB,
+  COMMANDS,
+  COMMIT,
+  delta,
+  NAMED,
+  object,
+  OFFSET,
+  pack,
+  PUSH,
+  random,
+  swallowed,
+  TAG,
+  TREE,
+} from '../support/packs.ts';
 import { type Program, startProgram } from '../support/program.ts';
 
 const KEY = ['AKIA', 'Q3EGRZPXV4T7KWJB'].join('');
-const [COMMIT, TREE, BLOB, TAG, OFFSET, NAMED] = [1, 2, 3, 4, 6, 7];
-const PUSH = 'application/x-git-receive-pack-request';
-/** One branch is to be updated, as a line of the protocol; then the pack. */
-const LINE = Buffer.from(
-  `00a3${'0'.repeat(40)} ${'1'.repeat(40)} refs/heads/main\0 report-status side-band-64k agent=git/2.39.5 `,
-);
-const COMMANDS = Buffer.concat([LINE, Buffer.from('0000')]);
-
-const random = (size: number, seed: string) => Buffer.from(randomBytes(size, seed));
-
-function number(value: number): number[] {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...number(value >>> 7)];
-}
-
-/** `behind`: what stands between the object's head and its stream. */
-function object(kind: number, content: Buffer, behind = Buffer.alloc(0)): Buffer {
-  const low = (kind << 4) | (content.length & 15);
-  const rest = content.length >>> 4;
-  const head = rest === 0 ? [low] : [low | 0x80, ...number(rest)];
-  return Buffer.concat([Buffer.from(head), behind, deflateSync(content)]);
-}
-
-function pack(...objects: Buffer[]): Buffer {
-  const head = Buffer.from([...Buffer.from('PACK'), 0, 0, 0, 2, 0, 0, 0, 0]);
-  head.writeUInt32BE(objects.length, 8);
-  return Buffer.concat([head, ...objects, randomBytes(20, 'sum')]);
-}
-
-/** Copies from its base, and adds texts before, between and behind. */
-function delta(...added: string[]): Buffer {
-  const copy = Buffer.of(0x80 | 1 | 2 | 16, 5, 1, 100);
-  const adding = (text: string) =>
-    Array.from({ length: Math.ceil(text.length / 127) }, (_, at) =>
-      Buffer.from(text.slice(at * 127, at * 127 + 127)),
-    ).flatMap((piece) => [Buffer.of(piece.length), piece]);
-  return Buffer.concat([
-    Buffer.from([...number(5_000), ...number(6_000)]),
-    ...added.flatMap((text) => [copy, ...adding(text)]),
-  ]);
-}
-
 function textOf(bytes: Buffer): string {
   const packed = readPacks(bytes, new Work(), 0x20);
   assert.ok(packed?.isWhole);
@@ -213,6 +187,13 @@ suite('a push', () => {
       assert.ok(all.parts.slice(1).some((part) => part.body.includes(KEY)));
     });
   }
+
+  it('is read from where its lines end, as git does, whatever pack the lines hold', () => {
+    const body = swallowed(object(BLOB, Buffer.from(text)));
+    assert.equal(embedded(body).length, 1);
+    const all = inPlain(body);
+    assert.ok(all.kind === 'prepared' && all.parts.slice(1).some((part) => part.body.includes(KEY)));
+  });
 
   it('of another type than it is is read as well', () => {
     const body = pack(object(BLOB, Buffer.from(text)));

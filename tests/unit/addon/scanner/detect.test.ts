@@ -7,6 +7,7 @@ import { detect } from '../../../../addon/scanner/detect.ts';
 import type { ScanRequest } from '../../../../addon/scanner/finding.ts';
 import { HEX, made } from '../../../../addon/scanner/rules/rule.ts';
 import { Work } from '../../../../addon/decode/work.ts';
+import { WINDOW_BYTES } from '../../../../addon/limits.ts';
 import { harmlessBodies, hostileBodies, randomBytes } from './support/bodies.ts';
 import { request } from './support/requests.ts';
 
@@ -241,6 +242,11 @@ describe('the work of one scan', () => {
       detect(request({ body }), [], work);
       assert.ok(work.scannedBytes <= 4 * body.length + 8192, `${name}: ${work.scannedBytes} of ${body.length}`);
     }
+  });
+
+  it('is enough for a window full of numbers, as a table of them has', () => {
+    const body = Buffer.from(Array.from({ length: WINDOW_BYTES / 10 }, (_, at) => `${101_000_000 + at}\n`).join(''));
+    assert.deepEqual(detect(request({ body }), []), []);
   });
 
   it('ends in a block when it is too much', () => {

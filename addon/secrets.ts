@@ -11,13 +11,13 @@ import { Work } from './decode/work.ts';
 import {
   foreignMember,
   identityProblem,
-  isKeyMember,
   readBasic,
   readPair,
   standsInField,
   standsInPath,
   standsInQuery,
 } from './identity.ts';
+import { isKeyMember } from './keynames.ts';
 import { membersInWindow, membersOf } from './members.ts';
 import type { Client, Field, RequestHead, Target, Unit } from './message.ts';
 import { neutralOf, replaceBytes, replaceCut, replaceText } from './neutral.ts';
@@ -82,11 +82,14 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
       (body && search.inRequest(body)) ??
       (read === body ? undefined : read && search.inRequest(read));
     if (leaked !== undefined) return leakOf(leaked);
-    if (unit.message) return undefined; // who asks was judged with the head
     const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
     if (own.length === 0) return undefined;
-    const [type = ''] = valuesOf(head.fields, 'content-type');
-    return identityProblem(head, body, read ? membersOf(type, read, isKeyMember) : [], own);
+    const [type = ''] = unit.message ? [unit.message.type] : valuesOf(head.fields, 'content-type');
+    const members = read ? membersOf(type, read, isKeyMember) : [];
+    // A message of a stream: who asks was judged with the head, and may be said anew.
+    return unit.message
+      ? foreignMember(members, own)
+      : identityProblem(head, unit.last ? body : undefined, members, own);
   }
 
   function neutralize(head: RequestHead, unit: Unit): Neutral {
@@ -154,11 +157,13 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
     const set = Object.entries(Object.assign({}, ...here.map(({ headers }) => headers)) as Record<string, string>);
     const replaced = new Set([
       'accept-encoding',
+      'grpc-accept-encoding',
+      'connect-accept-encoding',
       'sec-websocket-extensions',
       ...set.map(([name]) => name.toLowerCase()),
     ]);
     let { path } = head;
-    // What cannot be read cannot be searched: a bound host is asked for plain answers, and no compression of messages is offered to it.
+    // What cannot be read cannot be searched: a bound host is asked for plain answers, and no compression of messages is offered to it or asked of it.
     let fields = [
       ...head.fields.filter(([name]) => !replaced.has(name.toLowerCase())),
       ...set,

@@ -25,7 +25,7 @@ export function identityProblem(
   if (own.some((secret) => secret.places.some((place) => stands(place, secret, head)))) return undefined;
   if (isHarmless(head, body)) return undefined;
   const wanted = own.map(({ name, places }) => `${name} (${places.map(formatPlace).join(', or ')})`);
-  return `blocked: this host is bound to ${wanted.join(' or ')}; without it only GET and HEAD without a body are sent`;
+  return `blocked: this host is bound to ${wanted.join(' or ')}; without it only GET and HEAD without a body are sent (the manifest's "identity: open" lets others through)`;
 }
 
 function stands(place: SecretPlace, secret: BoundSecret, { path, fields }: RequestHead): boolean {

@@ -107,8 +107,12 @@ const RETRY_MS = 5_000;
 const MARGIN_MS = 60_000;
 const LEAST_MS = 500;
 
-/** Milliseconds until a value that is good for so long is renewed: a minute before its end, or a fifth of what is short. */
+/**
+ * Milliseconds until a value that is good for so long is renewed: a minute before its end, or a fifth of what is short. One that has ended
+ * when it is printed, because a clock is off, is no reason to ask without a pause.
+ */
 export function renewalIn(left: number): number {
+  if (left <= 0) return RETRY_MS;
   return Math.max(LEAST_MS, left > 5 * MARGIN_MS ? left - MARGIN_MS : left * 0.8);
 }
 

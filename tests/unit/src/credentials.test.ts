@@ -75,7 +75,8 @@ suite('a value that ends is read again before', () => {
     });
     assert.equal(readOutput('{"value":"abc","expires_at":"soon"}', 5), undefined);
     assert.equal(readOutput('{', 5), undefined);
-    assert.deepEqual([renewalIn(3_600_000), renewalIn(10_000), renewalIn(-5)], [3_540_000, 8_000, 500]);
+    assert.equal(renewalIn(-5), 5_000, 'a command that prints what has ended is not run without a pause');
+    assert.deepEqual([renewalIn(3_600_000), renewalIn(10_000), renewalIn(100)], [3_540_000, 8_000, 500]);
   });
 
   test('again and again, also after a failure, until it is no longer followed', async () => {

@@ -93,12 +93,19 @@ suite('a value that ends is read again before', () => {
       const fake = machine({ outputOf: async () => outputs.shift() ?? 'over-0123456' });
       const credentials = await readCredentials(source, fake, never);
       const renewed: string[] = [];
+      const stale: unknown[] = [];
       const following = credentials.follow((values) => renewed.push(values['S'] ?? ''));
       for (const ms of [7_999, 1, 8_000, 5_000]) {
         mock.timers.tick(ms);
         await settle();
         renewed.push(`${Date.now()}`);
+        stale.push(credentials.stale.get('S'));
       }
+      assert.deepEqual(
+        stale,
+        [undefined, undefined, '/bin/sh failed', undefined],
+        'a failure is told until it is made good',
+      );
       following[Symbol.dispose]();
       mock.timers.tick(60_000);
       await settle();

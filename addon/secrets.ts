@@ -20,7 +20,7 @@ import {
 import { isKeyMember } from './keynames.ts';
 import { membersInWindow, membersOf } from './members.ts';
 import type { Client, Field, RequestHead, Target, Unit } from './message.ts';
-import { neutralOf, replaceBytes, replaceCut, replaceText } from './neutral.ts';
+import { neutralOf, replaceBytes, replaceCut, replaceText, standsIn } from './neutral.ts';
 import { sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
 import { Search } from './spellings.ts';
@@ -104,7 +104,7 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
         elsewhere: inHead.map(({ name }) => name),
       };
     const read = readable(head, sent);
-    const inBody = neutrals.filter(({ pairs }) => pairs.some(([from]) => read.includes(from.bytes)));
+    const inBody = neutrals.filter((neutral) => standsIn(read, neutral));
     // A body that has none stays as it is sent, compressed or not.
     const body = inBody.length === 0 ? sent : plainBytes(read);
     const opened = inBody.length > 0 && read !== sent;
@@ -116,8 +116,8 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
     };
   }
 
-  const plainBytes = (bytes: Buffer) => neutrals.reduce((left, { pairs }) => replaceBytes(left, pairs), bytes);
-  const plainText = (text: string) => neutrals.reduce((left, { pairs }) => replaceText(left, pairs), text);
+  const plainBytes = (bytes: Buffer) => neutrals.reduce(replaceBytes, bytes);
+  const plainText = (text: string) => neutrals.reduce(replaceText, text);
   const plainFields = (fields: readonly Field[]) =>
     fields.map(([name, value]): Field => [plainText(name), plainText(value)]);
 
@@ -131,7 +131,7 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
       const members = own.length === 0 ? [] : membersInWindow(type, window, begins, isKeyMember);
       const problem = members === 'unreadable' ? TOO_LARGE_TO_JUDGE : foreignMember(members, own);
       if (problem !== undefined) return { kind: 'block', finding: problem };
-      const found = neutrals.filter(({ pairs }) => pairs.some(([from]) => window.includes(from.bytes)));
+      const found = neutrals.filter((neutral) => standsIn(window, neutral));
       const plain = neutrals.reduce((left, { pairs }) => replaceCut(left, pairs), plainBytes(window));
       return { kind: 'reviewed', bytes: plain, elsewhere: found.map(({ name }) => name) };
     };

@@ -391,6 +391,25 @@ suite('a scanner is shown a neutral word', () => {
     }
   });
 
+  test('where it breaks off, as tools print it: whatever stands there of it', () => {
+    for (const kept of [17, 20, PLACEHOLDER.length - 1]) {
+      const piece = PLACEHOLDER.slice(0, kept);
+      const sent = headOf({ path: `/?q=${piece}`, fields: [own, ['x-note', `${piece}…`]] });
+      const { head, unit } = secrets.neutralize(
+        sent,
+        unitOf(`{"a":"${piece}...","b":"${piece}","c":"sk-ant-api03-other"}`),
+      );
+      assert.equal(
+        bodyOf(unit).replaceAll(/placeholder-[a-z-]*/g, 'W'),
+        '{"a":"W...","b":"W","c":"sk-ant-api03-other"}',
+      );
+      assert.ok(!JSON.stringify(head).includes(piece));
+      assert.equal(head.path.length, sent.path.length);
+    }
+    const shorter = PLACEHOLDER.slice(0, 16);
+    assert.equal(bodyOf(secrets.neutralize(headOf({ fields: [own] }), unitOf(shorter)).unit), shorter);
+  });
+
   test('in a compressed body too, which is then shown in plain', () => {
     const fields: Field[] = [own, ['Content-Encoding', 'gzip']];
     const { head, unit, elsewhere } = secrets.neutralize(headOf({ fields }), unitOf(gzipSync(`env ${PLACEHOLDER}`)));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { mock, suite, test } from 'node:test';
 import { outputOf } from '../../../src/command.ts';
 import { type Machine, readCredentials, readOutput, renewalIn } from '../../../src/credentials.ts';
@@ -23,6 +24,17 @@ const command = (own: Partial<Extract<CredentialSource, { kind: 'command' }>> = 
 });
 
 suite('a value is read at the launch', () => {
+  test('a command that is slow is ended with all that it has started', { timeout: 20_000 }, async () => {
+    using folder = makeFolder();
+    const path = folder.write('pid', '');
+    const slow = command({ args: ['-c', `sleep 60 & echo $! > ${path}; wait`], timeoutMs: 500 });
+    await assert.rejects(readCredentials({ MINE: slow }, machine(), never), /did not end within 0.5 s/);
+    const pid = Number(readFileSync(path, 'utf8'));
+    assert.ok(pid > 0);
+    const status = existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : 'State:\tZ';
+    assert.match(status, /^State:\tZ/m);
+  });
+
   test('from a variable, a file and a command, without the white space around it', async () => {
     using folder = makeFolder();
     const path = folder.write('token', 'file-0123456789\n');

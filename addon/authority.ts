@@ -21,11 +21,13 @@ export interface Authority {
   isEnding(now: Date): boolean;
 }
 
-export function makeAuthority(session: string, now = new Date()): Authority {
+/** Its CA is good from now on. */
+export function makeAuthority(session: string): Authority {
   const [ca, leaf] = [keyPair(), keyPair()];
   const name = distinguishedName({ C: 'XX', O: 'bottle', CN: `bottle mitm ca ${session}`.slice(0, CN_CHARACTERS) });
-  const notBefore = new Date(now.getTime() - CA_BACKDATED_HOURS * HOUR);
-  const notAfter = new Date(now.getTime() + CA_DAYS * 24 * HOUR);
+  const now = Date.now();
+  const notBefore = new Date(now - CA_BACKDATED_HOURS * HOUR);
+  const notAfter = new Date(now + CA_DAYS * 24 * HOUR);
   const identifier = keyIdentifier(ca.publicKey);
   const issue = (subject: Der, key: KeyObject, extensions: Der[]): Buffer =>
     certificate({ issuer: name, subject, notBefore, notAfter, key, extensions }, ca.privateKey);

@@ -2,7 +2,7 @@
 import { type Budget, gather } from './budget.ts';
 import { codeOf } from './code.ts';
 import { BODY_BYTES, SPOOL_BLOCK, UNKNOWN_BYTES } from './limits.ts';
-import type { Field, Received, Refusal, Target, Unit } from './message.ts';
+import { type Field, type Received, type Refusal, refused, type Target, type Unit } from './message.ts';
 import type { Spool, Spooled, Trouble } from './spool.ts';
 
 export interface Arriving {
@@ -172,12 +172,15 @@ function answerTo(taken: ReturnType<Spooled['add']>): Refusal | 'wait' | undefin
 }
 
 function tooLarge(bytes: number): Refusal {
-  return { kind: 'refused', status: 413, reason: `the body is larger than ${bytes} bytes` };
+  return refused(413, `the body is larger than ${bytes} bytes`);
 }
 
 function refusalOf(trouble: Trouble): Refusal {
   if (trouble.kind === 'full') return FULL;
-  return { kind: 'refused', status: 503, reason: `the body could not be kept on the disk (${trouble.cause})` };
+  return refused(503, `the body could not be kept on the disk (${trouble.cause})`);
 }
 
-const FULL: Refusal = { kind: 'refused', status: 503, reason: 'too many request bodies are held' };
+/** Not all of it has come within its time. */
+export const LATE = refused(408, 'the request did not arrive in time');
+
+const FULL = refused(503, 'too many request bodies are held');

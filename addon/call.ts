@@ -124,10 +124,10 @@ function ask(pool: Pool, call: Call, lingers: boolean): ReturnType<Line['call']>
 }
 
 /** How the cause of a call begins that found no scanner, or lost it. */
-export const UNREACHED = 'the scanner could not be asked';
+const UNREACHED = 'the scanner could not be asked';
 
 /** Fields as undici hands them over: names and values in turn, as bytes. */
-export function fieldsOf(raw: Dispatcher.DispatchController['rawHeaders']): Field[] {
+function fieldsOf(raw: Dispatcher.DispatchController['rawHeaders']): Field[] {
   if (!Array.isArray(raw)) return [];
   const fields: Field[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) fields.push([latin1(raw[index]), latin1(raw[index + 1])]);

@@ -3,8 +3,19 @@
  * statements: decide before a byte of body is read, scan every part, record, and only then send.
  */
 import type { Outcome } from '../contracts/exchange.ts';
+import { unexpected } from './code.ts';
 import type { Journal } from './journal.ts';
-import type { Client, Leg, Received, Relayed, RequestHead, Target, Unit, Upstream } from './message.ts';
+import {
+  type Client,
+  failed,
+  type Leg,
+  type Received,
+  type Relayed,
+  type RequestHead,
+  type Target,
+  type Unit,
+  type Upstream,
+} from './message.ts';
 import type { Decision } from './policy.ts';
 import { respond, type Unforwarded } from './respond.ts';
 import type { Secrets } from './secrets.ts';
@@ -39,8 +50,7 @@ export async function exchange(client: Client, id: string, steps: Steps): Promis
   try {
     outcome = await pass(client, id, steps, progress);
   } catch (error) {
-    // The name only: a message may quote what the agent sent.
-    outcome = failed('internal', `unexpected ${error instanceof Error ? error.name : 'error'}`);
+    outcome = failed('internal', unexpected(error));
   }
   const { leg } = progress;
   const sent = leg?.sent ?? 0;
@@ -213,8 +223,4 @@ function answer(client: Client, outcome: Unforwarded, at: { id: string; sent: nu
   } catch {
     client.destroy();
   }
-}
-
-function failed(stage: 'scan' | 'upstream' | 'internal', cause: string): Extract<Outcome, { kind: 'failed' }> {
-  return { kind: 'failed', stage, cause };
 }

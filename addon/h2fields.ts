@@ -1,6 +1,6 @@
 /** Heads as HTTP/2 carries them, read and written. Pure. RFC 9113 sections 8.2 and 8.3, RFC 8441 section 4. */
 import { HEAD_BYTES } from './limits.ts';
-import type { Field, Refusal } from './message.ts';
+import { type Field, type Refusal, refused } from './message.ts';
 import type { RawHead } from './request.ts';
 
 /** A request's field section. */
@@ -82,7 +82,7 @@ export function isGrpc(fields: readonly Field[]): boolean {
 function excess(list: readonly string[]): Refusal | undefined {
   const size = list.reduce((sum, part) => sum + part.length + 16, 0);
   if (size <= HEAD_BYTES) return undefined;
-  return { kind: 'refused', status: 431, reason: `the head is larger than ${HEAD_BYTES} bytes` };
+  return refused(431, `the head is larger than ${HEAD_BYTES} bytes`);
 }
 
 function switching(protocol: string | undefined): Field[] {
@@ -97,16 +97,12 @@ function contradiction(pseudo: ReadonlyMap<string, string>, hosts: readonly Fiel
   const authority = pseudo.get(':authority');
   const path = pseudo.get(':path') ?? '';
   if (pseudo.has(':protocol') && pseudo.get(':method') !== 'CONNECT')
-    return refused('only a CONNECT may have the field :protocol');
-  if (pseudo.get(':scheme') !== 'https') return refused('the scheme is not https');
+    return refused(400, 'only a CONNECT may have the field :protocol');
+  if (pseudo.get(':scheme') !== 'https') return refused(400, 'the scheme is not https');
   if (authority !== undefined && hosts.some(([, host]) => host !== authority))
-    return refused('the fields :authority and host are not the same');
-  if (!path.startsWith('/') && path !== '*') return refused('the path does not begin with "/"');
+    return refused(400, 'the fields :authority and host are not the same');
+  if (!path.startsWith('/') && path !== '*') return refused(400, 'the path does not begin with "/"');
   return undefined;
-}
-
-function refused(reason: string): Refusal {
-  return { kind: 'refused', status: 400, reason };
 }
 
 /** RFC 9113 section 8.2.2. */

@@ -40,6 +40,19 @@ export interface Refusal {
   readonly reason: string;
 }
 
+/** `status`: the answer's. `reason`: for the agent, without a full stop. */
+export function refused(status: number, reason: string): Refusal {
+  return { kind: 'refused', status, reason };
+}
+
+/** Could not tell, or could not deliver: treated as no. */
+export type Failure = Extract<Outcome, { kind: 'failed' }>;
+
+/** `cause`: for the agent, without a full stop. */
+export function failed(stage: Failure['stage'], cause: string): Failure {
+  return { kind: 'failed', stage, cause };
+}
+
 export interface Unit {
   readonly kind: 'unit';
   /** Bytes that are sent. */

@@ -7,8 +7,8 @@ import { type Host, parseHost } from '../contracts/host.ts';
 import { requestFraming } from './h1/framing.ts';
 import type { RequestLine } from './h1/head.ts';
 import { HEAD_FIELDS } from './limits.ts';
-import type { Field, Refusal, RequestHead, Target } from './message.ts';
-import { isPerHop } from './receipt.ts';
+import { type Field, type Refusal, refused, type RequestHead, type Target } from './message.ts';
+import { isPerHop, SCAN_ID_FIELD } from './receipt.ts';
 
 /** A head as the parser delivers it. */
 export type RawHead = RequestLine;
@@ -195,12 +195,8 @@ function endToEnd(fields: readonly Field[]): Field[] {
   const named = namedByConnection(fields);
   return fields.filter(([name]) => {
     const lower = name.toLowerCase();
-    return !isPerHop(lower) && !named.has(lower) && !lower.startsWith('proxy-') && lower !== 'x-pipelock-agent';
+    return !isPerHop(lower) && !named.has(lower) && !lower.startsWith('proxy-') && lower !== SCAN_ID_FIELD;
   });
-}
-
-function refused(status: number, reason: string): Refusal {
-  return { kind: 'refused', status, reason };
 }
 
 /** `::ffff:0:0/96` in its canonical form (RFC 4291 section 2.5.5.2). */

@@ -72,7 +72,7 @@ export function statusOf(outcome: Unforwarded): number {
 }
 
 /** The manifest's line that would allow this target. */
-export function ruleFor(target: Target): string {
+function ruleFor(target: Target): string {
   const host = hostInUrl(target.host);
   const named = target.port === 443 || target.port === 80 ? host : `${host}:${target.port}`;
   return `egress.allow: [${JSON.stringify(named)}]`;

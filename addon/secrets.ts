@@ -294,6 +294,3 @@ function copyOf(unit: Unit, body: Buffer, trailers: readonly Field[]): Unit {
   const message = unit.message ? { message: { ...unit.message, bytes: body } } : {};
   return { ...unit, ...message, size: body.length, trailers, chunks: () => [body], [Symbol.dispose]: () => undefined };
 }
-
-/** For tests and for sessions without any. */
-export const NO_SECRETS: Secrets = holdSecrets([]);

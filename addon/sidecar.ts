@@ -29,7 +29,7 @@ import {
   WINDOW_BYTES,
 } from './limits.ts';
 import { makeMasks } from './masks.ts';
-import type { Client, Refusal, Target } from './message.ts';
+import { type Client, failed, type Refusal, refused, type Target } from './message.ts';
 import { decide, isTunnelPort, isUnopened } from './policy.ts';
 import type { Unforwarded } from './respond.ts';
 import { holdSecrets } from './secrets.ts';
@@ -146,7 +146,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   const own = new Set(config.own_names.map((name) => name.toLowerCase()));
   function refuseTunnel(target: Target): Unforwarded | undefined {
     const unavailable = steps.unavailable();
-    if (unavailable !== undefined) return { kind: 'failed', stage: 'internal', cause: unavailable };
+    if (unavailable !== undefined) return failed('internal', unavailable);
     const refusal = loop(target);
     if (refusal) return refusal;
     return isTunnelPort(policy, target.port)
@@ -157,7 +157,7 @@ export async function serve(config: SidecarConfig, around: Surroundings): Promis
   function loop({ host, port }: Target): Refusal | undefined {
     const ports = [listen.proxy_port, listen.dns_port, door.port];
     const is = host.text === listen.address ? ports.includes(port) : own.has(host.text);
-    return is ? { kind: 'refused', status: 403, reason: 'the target is the sidecar itself' } : undefined;
+    return is ? refused(403, 'the target is the sidecar itself') : undefined;
   }
 
   const messageBytes = around.messageBytes ?? network?.body_bytes ?? BODY_BYTES;

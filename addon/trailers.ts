@@ -1,7 +1,7 @@
 /** Trailers of a request: carried and scanned like its fields, but never what a server would act upon before it has read the body. */
 import { isKeyField } from './keynames.ts';
 import { HEAD_FIELDS } from './limits.ts';
-import type { Field, Refusal } from './message.ts';
+import { type Field, type Refusal, refused } from './message.ts';
 import { isPerHop } from './receipt.ts';
 
 /** RFC 9110 section 6.5.1: nothing of framing, routing, identity or meaning, which some servers merge into the head. */
@@ -18,7 +18,3 @@ function belongsInHead(name: string): boolean {
 
 const HEAD_ONLY =
   /^((proxy|if|accept|x-forwarded|x-pipelock|sec|access-control)-.*|content-(type|encoding|range|location|disposition)|set-cookie2?|cache-control|pragma|range|max-forwards|age|date|expires|location|vary|via|forwarded|origin|referer|from|user-agent|x-real-ip|x-(http-)?method(-override)?|x-original-(url|host|method)|x-rewrite-url|alt-used|http2-settings|early-data|www-authenticate|authentication-info)$/;
-
-function refused(status: number, reason: string): Refusal {
-  return { kind: 'refused', status, reason };
-}

@@ -4,9 +4,10 @@
  */
 import type { Socket } from 'node:net';
 import type { Outcome } from '../contracts/exchange.ts';
+import { unexpected } from './code.ts';
 import { HANDSHAKE_MS, HELLO_BYTES } from './limits.ts';
 import type { Journal } from './journal.ts';
-import type { Target } from './message.ts';
+import { failed, refused, type Target } from './message.ts';
 import { isSameName } from './request.ts';
 import type { Dial } from './upstream/dial.ts';
 import { readHello } from './hello.ts';
@@ -28,8 +29,7 @@ export async function passUnopened(socket: Socket, target: Target, id: string, s
   try {
     outcome = await pass(socket, target, () => steps.journal.admit(subject, { path: '', bytes: 0 }), steps, bytes);
   } catch (error) {
-    // The name only: a message may quote what the agent sent.
-    outcome = failed('internal', `unexpected ${error instanceof Error ? error.name : 'error'}`);
+    outcome = failed('internal', unexpected(error));
   }
   if (outcome.kind !== 'passed' && !socket.destroyed) socket.end(outcome.kind === 'refused' ? WRONG_NAME : BROKEN);
   socket.destroySoon();
@@ -122,14 +122,6 @@ function closing(socket: Socket): Promise<void> {
 function dialFailure(error: unknown): Outcome {
   if (!(error instanceof Error && 'kind' in error)) throw error;
   return error.kind === 'forbidden' ? { kind: 'denied', rule: error.message } : failed('upstream', error.message);
-}
-
-function failed(stage: 'internal' | 'upstream', cause: string): Outcome {
-  return { kind: 'failed', stage, cause };
-}
-
-function refused(status: number, reason: string): Outcome {
-  return { kind: 'refused', status, reason };
 }
 
 /** A fatal alert in a record of its own (RFC 8446 section 6.2): the only words that an unopened tunnel has. */

@@ -11,10 +11,8 @@ import { makeMasks } from '../addon/masks.ts';
 import { parts } from '../addon/parts.ts';
 import { masksOf, masksWishSchema } from '../contracts/mask.ts';
 import { rulesOf } from '../contracts/policy.ts';
-import { chat, random, records } from './support/samples.ts';
+import { chat, median, random, records, timesOf } from './support/samples.ts';
 
-const WARM = 10;
-const COUNTED = 40;
 const FIELDS: readonly Field[] = [
   ['Content-Type', 'application/json'],
   ['User-Agent', 'bench/1.0 (external, cli)'],
@@ -38,10 +36,8 @@ measure('JSON with a repeated key', Buffer.from(`{"a":1,"a":${chat(1_000_000).to
 measure('random bytes', random(1_000_000));
 
 function measure(name: string, body: Buffer): void {
-  const times: number[] = [];
   let said = '';
-  for (let run = 0; run < WARM + COUNTED; run += 1) {
-    const started = performance.now();
+  const times = timesOf(() => {
     const all = parts(
       { id: 'bench', nonce: 'bench' },
       {
@@ -53,9 +49,7 @@ function measure(name: string, body: Buffer): void {
       unitInMemory(body),
       { reads: 'plain', bodyBytes: 8 * 1024 * 1024, masking: { masks: MASKS, secretsIn } },
     );
-    if (run >= WARM) times.push(performance.now() - started);
     said = all.kind === 'prepared' ? all.parts.map((part) => part.body.length).join(' + ') : all.kind;
-  }
-  times.sort((a, b) => a - b);
-  console.log(`${(times[COUNTED / 2] ?? 0).toFixed(3).padStart(9)} ms  ${name} (${body.length} bytes): ${said}`);
+  });
+  console.log(`${median(times).toFixed(3).padStart(9)} ms  ${name} (${body.length} bytes): ${said}`);
 }

@@ -16,7 +16,8 @@ import { parts } from '../addon/parts.ts';
 import { present } from '../addon/present.ts';
 import { NONCE_FIELD, PART_FIELD } from '../addon/receipt.ts';
 import { pipelockOrAgain } from './support/real.ts';
-import { cpu, makeRig, rss } from './support/rig.ts';
+import { cpu, rss } from './support/process.ts';
+import { makeRig } from './support/rig.ts';
 import { chat, median, quantile } from './support/samples.ts';
 
 const kind = process.argv[2];

@@ -6,7 +6,8 @@
  */
 import type { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { makeRig, rss } from './support/rig.ts';
+import { rss } from './support/process.ts';
+import { makeRig } from './support/rig.ts';
 import { median } from './support/samples.ts';
 
 const rounds = Number(process.argv[3] ?? 9);

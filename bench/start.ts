@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DockerBackend } from '../src/docker/backend.ts';
 import { connect } from '../src/docker/connect.ts';
+import { median, quantile } from './support/samples.ts';
 
 const PAIRS = Number(process.argv[2] ?? 9);
 const BOTTLE = fileURLToPath(new URL('../bin/bottle.js', import.meta.url));
@@ -55,9 +56,7 @@ function time(command: string, args: string[]): number {
 }
 
 function say(what: string, values: number[], unit: string): void {
-  const sorted = values.toSorted((a, b) => a - b);
-  const show = (value = Number.NaN) => `${value.toFixed(unit === '' ? 2 : 0)}${unit && ` ${unit}`}`;
-  console.log(
-    `${what}: median ${show(sorted[Math.floor(sorted.length / 2)])} (${show(sorted[0])} … ${show(sorted.at(-1))}, ${sorted.length} runs)`,
-  );
+  const show = (value: number) => `${value.toFixed(unit === '' ? 2 : 0)}${unit && ` ${unit}`}`;
+  const [least, most] = [quantile(values, 0), quantile(values, 1)];
+  console.log(`${what}: median ${show(median(values))} (${show(least)} … ${show(most)}, ${values.length} runs)`);
 }

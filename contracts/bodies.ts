@@ -7,7 +7,7 @@ import { formatRule, parseRule, ruleCoversHost, ruleSchema } from './policy.ts';
 const MIB = 1024 ** 2;
 
 /** Bytes of one body where nothing else is said: the embedded scanner looks at so much in half a minute or so. */
-export const BODY_LIMIT_BYTES = 2048 * MIB;
+const BODY_LIMIT_BYTES = 2048 * MIB;
 /** pipelock needs 3 s for each megabyte, so by itself it gets no more than it takes at once. */
 const LIMITS = { embedded: BODY_LIMIT_BYTES, pipelock: PIPELOCK_BODY_BYTES } as const;
 

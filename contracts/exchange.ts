@@ -31,7 +31,7 @@ const subject = {
 };
 
 /** Written before the first byte leaves for the upstream. */
-export const admittedSchema = z.object({
+const admittedSchema = z.object({
   event: z.literal('admitted'),
   ...subject,
   /** Path without query, at most 256 characters; only of requests that were scanned and let through. */
@@ -46,7 +46,7 @@ export const admittedSchema = z.object({
 });
 
 /** Written exactly once for every request, whatever became of it. */
-export const closedSchema = z.object({
+const closedSchema = z.object({
   event: z.literal('closed'),
   ...subject,
   outcome: outcomeSchema,
@@ -60,7 +60,7 @@ export const closedSchema = z.object({
 });
 
 /** A refusal that repeats (same host, port and reason) is listed a few times and then only counted. */
-export const repeatedSchema = z.object({
+const repeatedSchema = z.object({
   event: z.literal('repeated'),
   at: z.iso.datetime(),
   host: z.string(),

@@ -46,7 +46,6 @@ const mount = z.strictObject({
   target: absolute.refine((path) => path !== '/', 'must not be the root folder'),
   read_only: z.boolean().default(false),
 });
-export type MountWish = z.infer<typeof mount>;
 
 const manifest = z.strictObject({
   version: z.literal(1, 'must be 1'),

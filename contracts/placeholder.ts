@@ -59,7 +59,7 @@ const LEAST = 24;
 const MOST = 256;
 
 /** The shape that the value has, or else the one that its variable's name promises. */
-export function shapeOf(name: string, value: string): Shape | undefined {
+function shapeOf(name: string, value: string): Shape | undefined {
   return (
     SHAPES.find(({ prefix }) => value.startsWith(prefix)) ?? SHAPES.find(({ variables }) => variables.includes(name))
   );

@@ -15,7 +15,7 @@ import {
 import { clientCertificateConfigSchema, proxyConfigSchema } from './upstream.ts';
 
 /** A named reference to what only the launch can know; every name is listed under `late_bound`. */
-export const lateSchema = z.strictObject({ late: z.string() });
+const lateSchema = z.strictObject({ late: z.string() });
 export type Late = z.infer<typeof lateSchema>;
 export const late = (name: string): Late => ({ late: name });
 
@@ -24,7 +24,7 @@ export const SECRET_PRINTED = '<set>';
 
 const text = z.union([z.string(), lateSchema]);
 
-export const imageSpecSchema = z.discriminatedUnion('kind', [
+const imageSpecSchema = z.discriminatedUnion('kind', [
   /** An image that the engine has or can pull. */
   z.strictObject({ kind: z.literal('named'), reference: z.string() }),
   /** One of ours, built on first use from the named Dockerfile of this package and tagged by content. */
@@ -32,7 +32,7 @@ export const imageSpecSchema = z.discriminatedUnion('kind', [
 ]);
 export type ImageSpec = z.infer<typeof imageSpecSchema>;
 
-export const networkSpecSchema = z.strictObject({
+const networkSpecSchema = z.strictObject({
   name: z.string(),
   /** `agent`, `scan`: internal, without an address of the host. `egress`: an ordinary bridge. */
   role: z.enum(['agent', 'scan', 'egress']),
@@ -40,7 +40,7 @@ export const networkSpecSchema = z.strictObject({
 });
 export type NetworkSpec = z.infer<typeof networkSpecSchema>;
 
-export const volumeSpecSchema = z.strictObject({
+const volumeSpecSchema = z.strictObject({
   name: z.string(),
   /** `journal`: disk. `scan`: tmpfs for the scanner's socket. `config`: disk, what a scanner of others reads. `home`: disk, kept after the session if `keep`. */
   role: z.enum(['journal', 'scan', 'config', 'home']),
@@ -48,17 +48,17 @@ export const volumeSpecSchema = z.strictObject({
 });
 export type VolumeSpec = z.infer<typeof volumeSpecSchema>;
 
-export const mountSpecSchema = z.discriminatedUnion('kind', [
+const mountSpecSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('bind'), source: z.string(), target: z.string(), read_only: z.boolean() }),
   z.strictObject({ kind: z.literal('volume'), source: z.string(), target: z.string(), read_only: z.boolean() }),
   z.strictObject({ kind: z.literal('tmpfs'), target: z.string(), size_bytes: z.number().int() }),
 ]);
 export type MountSpec = z.infer<typeof mountSpecSchema>;
 
-export const roleSchema = z.enum(['gate', 'bump', 'scanner', 'agent', 'route', 'check']);
+const roleSchema = z.enum(['gate', 'bump', 'scanner', 'agent', 'route', 'check']);
 export type Role = z.infer<typeof roleSchema>;
 
-export const containerSpecSchema = z.strictObject({
+const containerSpecSchema = z.strictObject({
   name: z.string(),
   role: roleSchema,
   image: lateSchema,

@@ -9,7 +9,6 @@ const host = z.string().superRefine((text, context) => {
 });
 
 const identity = z.enum(['bound', 'open']);
-export type Identity = z.infer<typeof identity>;
 
 /** A host by itself is a bound one. */
 const boundHost = z.preprocess(
@@ -89,7 +88,7 @@ export const secretWishSchema = z
 export type SecretWish = z.infer<typeof secretWishSchema>;
 
 /** One place of a request, as the sidecar looks at it. */
-export const secretPlaceSchema = z.discriminatedUnion('kind', [
+const secretPlaceSchema = z.discriminatedUnion('kind', [
   /** `name` in lower case. */
   z.strictObject({ kind: z.literal('header'), name: z.string(), prefix: z.string(), suffix: z.string() }),
   z.strictObject({ kind: z.literal('basic'), half: z.enum(['username', 'password']) }),
@@ -122,8 +121,8 @@ export const renewalSchema = z.strictObject({ secrets: z.record(z.string(), z.st
 export type Renewal = z.infer<typeof renewalSchema>;
 
 /** Shortest value that can be looked for without finding it everywhere. */
-export const SECRET_MIN = 8;
-export const SECRET_MAX = 8_192;
+const SECRET_MIN = 8;
+const SECRET_MAX = 8_192;
 
 /** Why a text cannot be a secret's value; never quotes it. */
 export function whyNoValue(text: string): string | undefined {

@@ -73,7 +73,6 @@ export const gateConfigSchema = z.object({
   proxy_port: z.number().int(),
   dns_port: z.number().int(),
 });
-export type GateConfig = z.infer<typeof gateConfigSchema>;
 
 /** The one line that a container prints on standard output when it serves; before it, nothing may be relied on. */
 export const readyLineSchema = z.discriminatedUnion('role', [

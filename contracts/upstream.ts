@@ -27,7 +27,6 @@ export const upstreamProxySchema = z.strictObject({
   /** Hosts that are dialled without it. */
   no_proxy: z.array(rule).default([]),
 });
-export type UpstreamProxyWish = z.infer<typeof upstreamProxySchema>;
 
 export const clientCertificateSchema = z.strictObject({
   host: rule,
@@ -35,7 +34,6 @@ export const clientCertificateSchema = z.strictObject({
   cert: z.string().min(1),
   key: z.string().min(1),
 });
-export type ClientCertificateWish = z.infer<typeof clientCertificateSchema>;
 
 /** What the sidecar is told of the proxy, by standard input and by nothing else. */
 export const proxyConfigSchema = z.object({

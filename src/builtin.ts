@@ -2,7 +2,7 @@
 import type { OwnCredential } from '../contracts/credential.ts';
 
 /** Hosts that Claude Code needs, first interactive start and login included. */
-export const CLAUDE_CODE_HOSTS = [
+const CLAUDE_CODE_HOSTS = [
   'api.anthropic.com', // the model, settings, policy limits
   'platform.claude.com', // the first start's check, login's token exchange
 ] as const;

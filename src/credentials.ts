@@ -4,8 +4,14 @@ import { debuglog } from 'node:util';
 import { makePlaceholder } from '../contracts/placeholder.ts';
 import { whyNoValue } from '../contracts/secret.ts';
 import { LaunchError } from './errors.ts';
-import type { Credentials } from './launch.ts';
-import type { CredentialSource } from './manifest.ts';
+import type { CredentialSource } from './sources.ts';
+
+/** Credentials that the agent does not have. They are in memory, and reach the sidecar by its standard input. */
+export interface Credentials {
+  readonly values: Readonly<Record<string, { readonly value: string; readonly placeholder: string }>>;
+  /** Calls back with values that have been renewed, until it is disposed of. */
+  follow(onRenewed: (values: Readonly<Record<string, string>>) => void): Disposable;
+}
 
 /** What reading needs of the machine. */
 export interface Machine {

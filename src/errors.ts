@@ -68,3 +68,8 @@ export class Cancelled extends BottleError {
 export function firstError(error: unknown): unknown {
   return error instanceof SuppressedError ? firstError(error.suppressed) : error;
 }
+
+/** Why the machine did not do what it was asked; of a system error without the call and the path, which we name ourselves. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/^(E[A-Z]+: [^,]*),.*$/s, '$1') : String(error);
+}

@@ -1,15 +1,17 @@
 /** Reads a manifest: file → schema → what the plan needs to know of the user's machine, or an error with every issue. */
 import { createHash, X509Certificate } from 'node:crypto';
-import { accessSync, constants, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { lstatSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { LineCounter, parseDocument, visit } from 'yaml';
-import { z } from 'zod';
 import { type Manifest, manifestSchema } from '../contracts/manifest.ts';
 import { type SecretWish, secretWishSchema } from '../contracts/secret.ts';
 import { clientCertificateSchema, upstreamProxySchema } from '../contracts/upstream.ts';
-import { ManifestError, type ManifestIssue } from './errors.ts';
+import { ManifestError, type ManifestIssue, reasonOf } from './errors.ts';
+import { issuesOf } from './issues.ts';
 import { type MountSource, resolveMountSource } from './mounts.ts';
+import { pathIn } from './path.ts';
+import { type CredentialSource, findSource } from './sources.ts';
+import { field, listIn } from './unchecked.ts';
 
 /** A manifest with all that was looked up on this machine for it. */
 export interface LoadedManifest {
@@ -29,21 +31,6 @@ export interface LoadedManifest {
   /** SHA-256 over the manifest, the files that it names and the real paths of its mounts: what a user confirms. */
   readonly contentHash: string;
 }
-
-/** Where a value comes from, found on this machine. */
-export type CredentialSource =
-  | { readonly kind: 'env'; readonly variable: string }
-  /** Real path. */
-  | { readonly kind: 'file'; readonly path: string }
-  /** `program`: real path. */
-  | {
-      readonly kind: 'command';
-      readonly program: string;
-      readonly args: readonly string[];
-      readonly timeoutMs: number;
-      /** Of a value that the program prints without saying so itself. */
-      readonly expiresMs: number | undefined;
-    };
 
 export interface ManifestContext {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -68,41 +55,16 @@ export function loadManifest(
 ): LoadedManifest {
   const issues: ManifestIssue[] = [];
   const parsed = manifestSchema.safeParse(value);
-  if (!parsed.success) issues.push(...parsed.error.issues.flatMap(describeIssue));
+  if (!parsed.success) issues.push(...parsed.error.issues.flatMap(issuesOf));
 
   // The user's files are looked at also where the schema has complaints elsewhere: every problem is to be said at once.
-  const mounts = wishes(value, 'agent', 'mounts').map((wish, index) => {
-    const source = field(wish, 'source');
-    if (typeof source !== 'string' || source === '') return undefined;
-    const found = resolveMountSource(resolve(folder, expandHome(source)), context.stateFolder, context.env);
-    if (found.kind === 'invalid') issues.push({ path: `agent.mounts[${index}].source`, message: found.why });
-    return found.kind === 'invalid' ? undefined : found;
-  });
-  const upstreamCa = wishes(value, 'egress', 'upstream_ca').flatMap((name, index) => {
-    if (typeof name !== 'string' || name === '') return [];
-    const found = readCertificates(resolve(folder, expandHome(name)));
-    if ('why' in found) issues.push({ path: `egress.upstream_ca[${index}]`, message: found.why });
-    return 'why' in found ? [] : [found];
-  });
+  const search = { value, folder, context, issues };
+  const mounts = findMounts(search);
+  const upstreamCa = findCertificates(search);
   const secrets = readSecrets(value, context.env, issues);
-
-  const credentials: Record<string, CredentialSource> = {};
   const given = mounts.flatMap((mount) => (mount ? [mount.real] : []));
-  for (const [name, wish] of Object.entries(Object(field(value, 'secrets')))) {
-    const source = secretWishSchema.safeParse(wish);
-    if (!source.success) continue;
-    const found = findSource(source.data.from, folder, given, context.env);
-    if ('why' in found) issues.push({ path: `secrets.${name}.from.${found.key}`, message: found.why });
-    else credentials[name] = found;
-  }
-
-  const upstream: Record<string, CredentialSource> = {};
-  for (const { name, path, from } of upstreamSources(value)) {
-    const found = findSource(from, folder, given, context.env);
-    if ('why' in found)
-      issues.push({ path: path ?? `egress.upstream_proxy.credentials.${found.key}`, message: found.why });
-    else upstream[name] = found;
-  }
+  const credentials = findCredentials(search, given);
+  const upstream = findUpstream(search, given);
 
   if (issues.length > 0 || !parsed.success) {
     throw new ManifestError(source.kind === 'file' ? source.path : 'the built-in default', issues);
@@ -138,7 +100,7 @@ function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new ManifestError(file, [{ path: '', message: `cannot be read (${reason(error)})` }], { cause: error });
+    throw new ManifestError(file, [{ path: '', message: `cannot be read (${reasonOf(error)})` }], { cause: error });
   }
 }
 
@@ -164,39 +126,63 @@ function parseText(file: string, text: string): unknown {
   );
 }
 
-/** Zod's issue as ours, with the path as a user would write it; a union's or record's inner issues are taken out. */
-function describeIssue(issue: z.core.$ZodIssue): ManifestIssue[] {
-  const path = formatPath(issue.path);
-  if (issue.code === 'unrecognized_keys') {
-    const allowed = allowedKeys(issue.path);
-    return issue.keys.map((key) => ({
-      path: formatPath([...issue.path, key]),
-      message: `unknown key; allowed here: ${allowed.join(', ')}`,
-    }));
-  }
-  if (issue.code === 'invalid_key') {
-    return issue.issues.map(({ message }) => ({ path, message }));
-  }
-  return [{ path, message: issue.message }];
+/** Where the user's files are looked for, and what is found wrong with them. */
+interface Search {
+  /** The manifest as it was written, checked or not. */
+  readonly value: unknown;
+  readonly folder: string;
+  readonly context: ManifestContext;
+  readonly issues: ManifestIssue[];
 }
 
-function formatPath(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (text, step) =>
-      typeof step === 'number' ? `${text}[${step}]` : text === '' ? String(step) : `${text}.${String(step)}`,
-    '',
-  );
+/** By their place in the manifest; undefined for one that may not be mounted. */
+function findMounts({ value, folder, context, issues }: Search): (MountSource | undefined)[] {
+  return listIn(value, 'agent', 'mounts').map((wish, index) => {
+    const source = field(wish, 'source');
+    if (typeof source !== 'string' || source === '') return undefined;
+    const found = resolveMountSource(pathIn(folder, source), context.stateFolder, context.env);
+    if (found.kind === 'invalid') issues.push({ path: `agent.mounts[${index}].source`, message: found.why });
+    return found.kind === 'invalid' ? undefined : found;
+  });
 }
 
-/** The keys that the schema has at a path, read from its JSON Schema. */
-function allowedKeys(path: readonly PropertyKey[]): string[] {
-  let schema: unknown = z.toJSONSchema(manifestSchema, { io: 'input' });
-  for (const step of path)
-    schema =
-      typeof step === 'number'
-        ? field(schema, 'items')
-        : (field(field(schema, 'properties'), String(step)) ?? field(schema, 'additionalProperties'));
-  return Object.keys(Object(field(schema, 'properties')));
+function findCertificates({ value, folder, issues }: Search): { path: string; pem: string }[] {
+  return listIn(value, 'egress', 'upstream_ca').flatMap((name, index) => {
+    if (typeof name !== 'string' || name === '') return [];
+    const found = readCertificates(pathIn(folder, name));
+    if ('why' in found) issues.push({ path: `egress.upstream_ca[${index}]`, message: found.why });
+    return 'why' in found ? [] : [found];
+  });
+}
+
+/** `given`: real paths that the agent is given. */
+function findCredentials(
+  { value, folder, context, issues }: Search,
+  given: readonly string[],
+): Record<string, CredentialSource> {
+  const credentials: Record<string, CredentialSource> = {};
+  for (const [name, wish] of Object.entries(Object(field(value, 'secrets')))) {
+    const source = secretWishSchema.safeParse(wish);
+    if (!source.success) continue;
+    const found = findSource(source.data.from, folder, given, context.env);
+    if ('why' in found) issues.push({ path: `secrets.${name}.from.${found.key}`, message: found.why });
+    else credentials[name] = found;
+  }
+  return credentials;
+}
+
+function findUpstream(
+  { value, folder, context, issues }: Search,
+  given: readonly string[],
+): Record<string, CredentialSource> {
+  const upstream: Record<string, CredentialSource> = {};
+  for (const { name, path, from } of upstreamSources(value)) {
+    const found = findSource(from, folder, given, context.env);
+    if ('why' in found)
+      issues.push({ path: path ?? `egress.upstream_proxy.credentials.${found.key}`, message: found.why });
+    else upstream[name] = found;
+  }
+  return upstream;
 }
 
 function readCertificates(path: string): { path: string; pem: string } | { why: string } {
@@ -204,14 +190,14 @@ function readCertificates(path: string): { path: string; pem: string } | { why: 
   try {
     pem = readFileSync(path, 'utf8');
   } catch (error) {
-    return { why: `${path} cannot be read (${reason(error)})` };
+    return { why: `${path} cannot be read (${reasonOf(error)})` };
   }
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) return { why: `${path} holds no PEM certificate` };
   try {
     for (const block of blocks) new X509Certificate(block);
   } catch (error) {
-    return { why: `${path} holds a certificate that cannot be parsed (${reason(error)})` };
+    return { why: `${path} holds a certificate that cannot be parsed (${reasonOf(error)})` };
   }
   return { path: realpathSync(path), pem: `${blocks.join('\n')}\n` };
 }
@@ -239,7 +225,7 @@ function upstreamSources(value: unknown): { name: string; path?: string; from: P
   const { credentials } = proxy.success ? proxy.data : {};
   return [
     ...(credentials ? [{ name: 'proxy', from: credentials }] : []),
-    ...wishes(value, 'egress', 'client_certificates').flatMap((wish, index) => {
+    ...listIn(value, 'egress', 'client_certificates').flatMap((wish, index) => {
       const given = clientCertificateSchema.safeParse(wish);
       if (!given.success) return [];
       const path = `egress.client_certificates[${index}]`;
@@ -251,86 +237,8 @@ function upstreamSources(value: unknown): { name: string; path?: string; from: P
   ];
 }
 
-/** Looks a secret's source up without reading it. What the agent is given is no place for it: the agent would hold it, or could exchange it. */
-function findSource(
-  { env, file, command, timeout = 30, expires }: Partial<SecretWish['from']>,
-  folder: string,
-  given: readonly string[],
-  environment: ManifestContext['env'],
-): CredentialSource | { key: string; why: string } {
-  const isGiven = (path: string) => given.some((mount) => path === mount || path.startsWith(`${mount}/`));
-  if (env !== undefined) {
-    const set = Object.hasOwn(environment, env) && environment[env] !== undefined && environment[env] !== '';
-    return set ? { kind: 'env', variable: env } : { key: 'env', why: `${env} is not set in your environment` };
-  }
-  if (file !== undefined) {
-    const path = realFile(resolve(folder, expandHome(file)), constants.R_OK);
-    if (typeof path !== 'string') return { key: 'file', why: path.why };
-    return isGiven(path)
-      ? { key: 'file', why: `${path} lies in a folder that the agent is given: move it out of there` }
-      : { kind: 'file', path };
-  }
-  const [name = '', ...args] = (command ?? []).map(expandHome);
-  const program = findProgram(name, environment['PATH'] ?? '');
-  if (program === undefined)
-    return { key: 'command', why: `${name} is neither an absolute path nor a program in your PATH` };
-  const foreign = [program, ...args.map((arg) => existing(arg))].find((path) => path !== undefined && isGiven(path));
-  if (foreign !== undefined)
-    return {
-      key: 'command',
-      why: `${foreign} lies in a folder that the agent is given: it could write what runs on your machine`,
-    };
-  const expiresMs = expires === undefined ? undefined : expires * 1000;
-  return { kind: 'command', program, args, timeoutMs: timeout * 1000, expiresMs };
-}
-
-function findProgram(name: string, path: string): string | undefined {
-  const places = name.includes('/') ? [name] : path.split(':').map((place) => `${place}/${name}`);
-  for (const place of places.filter((text) => text.startsWith('/'))) {
-    const found = realFile(place, constants.X_OK);
-    if (typeof found === 'string') return found;
-  }
-  return undefined;
-}
-
-function realFile(path: string, access: number): string | { why: string } {
-  try {
-    const real = realpathSync(path);
-    if (!statSync(real).isFile()) return { why: `${path} is not a file` };
-    accessSync(real, access);
-    return real;
-  } catch (error) {
-    return { why: `${path} cannot be read (${reason(error)})` };
-  }
-}
-
-function existing(path: string): string | undefined {
-  try {
-    return path.startsWith('/') ? realpathSync(path) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function wishes(value: unknown, section: string, key: string): unknown[] {
-  const list = field(field(value, section), key);
-  return Array.isArray(list) ? list : [];
-}
-
-function field(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
-}
-
-function expandHome(path: string): string {
-  return path === '~' || path.startsWith('~/') ? `${homedir()}${path.slice(1)}` : path;
-}
-
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/^(E[A-Z]+: [^,]*),.*$/s, '$1') : String(error);
 }
 
 /** True if anything lies at this path, also a link to nothing: what cannot be read is an error, never no manifest. */

@@ -19,7 +19,7 @@ export interface PlanOptions {
 }
 
 /** The agent's home, whatever its user; a volume of its own is mounted there. */
-export const HOME = '/home/agent';
+const HOME = '/home/agent';
 
 const PROXY_PORT = 8080;
 const JOURNAL_FOLDER = '/var/lib/bottle';

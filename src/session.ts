@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { debuglog } from 'node:util';
 import type { Attachment, Container } from './backend.ts';
 import { Cancelled } from './errors.ts';
-import type { Serving } from './launch.ts';
 import type { ReadyProvisioner } from './provision/provisioner.ts';
+import type { Serving } from './serving.ts';
 
 /** The caller's streams, terminal and signals. */
 export interface Caller {

@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { whyNoCredentials } from '../contracts/upstream.ts';
 import { LaunchError } from './errors.ts';
-import type { CredentialSource } from './manifest.ts';
+import type { CredentialSource } from './sources.ts';
 
 type Sources = Readonly<Record<string, CredentialSource>>;
 

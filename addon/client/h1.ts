@@ -3,11 +3,11 @@
  * even read, until its answer is complete. Nothing is closed without an answer but what was never used.
  */
 import type { Socket } from 'node:net';
-import type { Bodies } from '../body.ts';
+import { type Bodies, LATE } from '../body.ts';
 import { persists, requestFraming } from '../h1/framing.ts';
 import { type RequestLine, requestReader } from '../h1/head.ts';
 import { CLIENT_IDLE_MS, LINGER_MS, PIPELINED_BYTES } from '../limits.ts';
-import type { Client, Received, Refusal, Target } from '../message.ts';
+import { type Client, type Received, type Refusal, refused, type Target } from '../message.ts';
 import { readHead, type Tunnel, valuesOf } from '../request.ts';
 import { Answer } from './answer.ts';
 import type { Deadline } from './deadlines.ts';
@@ -200,7 +200,7 @@ class Connection {
       exchange.gone.abort();
       this.#incoming?.fail(GONE);
     } else if (this.#incoming?.isOver === false || this.#reader.isUntouched) this.#end();
-    else this.#reject({ kind: 'refused', status: 400, reason: 'the request was cut off' });
+    else this.#reject(refused(400, 'the request was cut off'));
   };
 
   readonly #onClose = (): void => {
@@ -255,5 +255,4 @@ class Connection {
 
 const NOTHING = Buffer.alloc(0);
 const GONE = { kind: 'gone' } as const;
-const LATE: Refusal = { kind: 'refused', status: 408, reason: 'the request did not arrive in time' };
 const CONTINUE = { status: 100, text: 'Continue', fields: [] };

@@ -31,7 +31,6 @@ export function takeSessions({ serve, ...options }: SessionOptions): Sessions {
       // Node would wait for a handshake that is over: only its own server clears this.
       Object.assign(socket, { secureConnecting: false });
       const session = performServerHandshake(socket, { ...SESSION, settings });
-      session.setLocalWindowSize(limits.CLIENT_SESSION_WINDOW);
       socket.once('end', () => session.destroy()); // it may be half-open, which HTTP/2 has no use for
       session.on('error', () => undefined); // it closes by itself
       sessions.add(session);

@@ -1,11 +1,19 @@
 /** One stream of an HTTP/2 session with the agent as a `Client`. RFC 9113 section 8.1. */
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { type Arriving, type Bodies, emptyUnit } from '../body.ts';
+import { type Arriving, type Bodies, emptyUnit, LATE } from '../body.ts';
 import type { Budget } from '../budget.ts';
 import { isGrpc, readFields, readStreamHead, writeFieldMap, writeFields } from '../h2fields.ts';
 import { type Inflow, watchInflow } from '../inflow.ts';
 import { REQUEST_MS, STREAM_LINGER_MS } from '../limits.ts';
-import type { Client, Field, Received, Refusal, ResponseHead, Target } from '../message.ts';
+import {
+  type Client,
+  type Field,
+  type Received,
+  type Refusal,
+  refused,
+  type ResponseHead,
+  type Target,
+} from '../message.ts';
 import { readHead, type Tunnel, valuesOf } from '../request.ts';
 import type { Unforwarded } from '../respond.ts';
 import { grpcStatus } from '../shape.ts';
@@ -228,10 +236,7 @@ function readBody(stream: ServerHttp2Stream, body: Arriving, { inflow, gone, ms 
       giveUp({ kind: 'gone' });
     }
     body.onDrain = () => stream.resume();
-    const timer = setTimeout(
-      () => giveUp({ kind: 'refused', status: 408, reason: 'the request did not arrive in time' }),
-      ms,
-    );
+    const timer = setTimeout(() => giveUp(LATE), ms);
     stream.on('data', onData);
     stream.on('trailers', onTrailers);
     stream.on('end', onEnd);
@@ -240,8 +245,4 @@ function readBody(stream: ServerHttp2Stream, body: Arriving, { inflow, gone, ms 
   });
 }
 
-const UNKNOWN_PROTOCOL: Refusal = {
-  kind: 'refused',
-  status: 501,
-  reason: 'the protocol of an extended CONNECT is not carried; websocket alone is',
-};
+const UNKNOWN_PROTOCOL = refused(501, 'the protocol of an extended CONNECT is not carried; websocket alone is');

@@ -10,7 +10,7 @@ export function answerOf(findings: readonly Finding[]): { readonly status: numbe
   return { status: first.why === 'size' ? 413 : 400, line: `refused: ${reason}` };
 }
 
-export function reasonOf(first: Finding, findings: readonly Finding[]): string {
+function reasonOf(first: Finding, findings: readonly Finding[]): string {
   switch (first.kind) {
     case 'url':
       return first.reason;
@@ -24,7 +24,7 @@ export function reasonOf(first: Finding, findings: readonly Finding[]): string {
   }
 }
 
-export function rulesOf(findings: readonly Finding[]): string[] {
+function rulesOf(findings: readonly Finding[]): string[] {
   return [...new Set(findings.flatMap((finding) => (finding.kind === 'secret' ? [finding.rule] : [])))];
 }
 

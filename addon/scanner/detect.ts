@@ -3,7 +3,7 @@
  * them with a finding ends the scan.
  */
 import type { OwnCredential } from '../../contracts/credential.ts';
-import { type Field, isPerHop } from '../receipt.ts';
+import { type Field, isPerHop, SCAN_ID_FIELD } from '../receipt.ts';
 import { decodeContent } from '../decode/inflate.ts';
 import { nextLayer } from '../decode/layer.ts';
 import type { Finding, Place, ScanRequest } from './finding.ts';
@@ -122,7 +122,7 @@ function scanFields(request: ScanRequest, target: Target, own: readonly OwnCrede
 
 /** The caller's name for this scan (see `serve.ts`); anything longer or other in that field is looked at. */
 function isScanId(name: string, value: string): boolean {
-  return name === 'x-pipelock-agent' && /^[a-z0-9-]{1,64}$/.test(value);
+  return name === SCAN_ID_FIELD && /^[a-z0-9-]{1,64}$/.test(value);
 }
 
 /** The text as it is, and whatever it decodes to, layer by layer. */

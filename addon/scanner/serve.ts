@@ -12,12 +12,13 @@ import {
   readPlace,
   RECEIPT_FIELD,
   receiptOf,
+  SCAN_ID_FIELD,
   type ScannedPart,
   sha256,
 } from '../receipt.ts';
 import { answerOf, eventOf } from './answer.ts';
 import { detect } from './detect.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, ScanRequest } from './finding.ts';
 
 /** One part of a request: the sidecar's limit of 32 MiB and room for what it wraps around it. */
 export const MAX_BODY_BYTES = 34 * 1024 * 1024;
@@ -25,9 +26,6 @@ const MAX_HEAD_BYTES = 128 * 1024;
 /** A head or a body that does not arrive is the sidecar's fault or its client's; nobody waits longer. */
 const HEAD_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
-
-/** Request field that names the scan in our log. */
-const SCAN_ID_FIELD = 'x-pipelock-agent';
 
 export interface ScannerOptions {
   readonly key: Buffer;
@@ -104,16 +102,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   response.writeHead(204, { [RECEIPT_FIELD]: receipt }).end();
 }
 
-interface Arrived {
-  readonly method: string;
-  readonly url: string;
-  readonly fields: readonly Field[];
-  readonly trailers: readonly Field[];
-  readonly body: Buffer;
-}
-
 /** Undefined: it could not be told, which is never an allow. */
-function judge(arrived: Arrived, options: ScannerOptions): Finding[] | undefined {
+function judge(arrived: ScanRequest, options: ScannerOptions): Finding[] | undefined {
   try {
     return (options.detect ?? detect)(arrived, options.own);
   } catch {

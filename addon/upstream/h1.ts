@@ -1,4 +1,5 @@
 /** HTTP/1.1 towards the world: one request over a connection that is its own while it lasts, and its answer. */
+import { unexpected } from '../code.ts';
 import { TIMED_OUT } from '../respond.ts';
 import type { Client, Leg, Relayed, RequestHead, Unit } from '../message.ts';
 import { UPSTREAM_HEAD_MS, UPSTREAM_IDLE_MS, UPSTREAM_SILENCE_MS, UPSTREAM_WRITE_BYTES } from '../limits.ts';
@@ -247,11 +248,6 @@ export function relayedOf(error: unknown): Relayed {
 }
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
-
-/** The name only: a message may quote what was sent. */
-function unexpected(error: unknown): string {
-  return `unexpected ${error instanceof Error ? error.name : 'error'}`;
-}
 
 function explain(code: string | undefined): string {
   const tls = code === undefined ? undefined : tlsProblem(code);

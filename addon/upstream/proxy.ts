@@ -31,12 +31,11 @@ export function openTunnel(
   { credentials }: Proxy,
   { host, port }: Target,
   gone: AbortSignal,
-  ms = PROXY_MS,
 ): Promise<void> {
   const place = `${hostInUrl(host)}:${port}`;
   return new Promise((resolve, reject) => {
     let head = Buffer.alloc(0);
-    const timer = setTimeout(() => fail(`${TIMED_OUT}: the company's proxy did not answer`), ms);
+    const timer = setTimeout(() => fail(`${TIMED_OUT}: the company's proxy did not answer`), PROXY_MS);
     function end(): void {
       clearTimeout(timer);
       gone.removeEventListener('abort', leave);

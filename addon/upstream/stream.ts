@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
 import type { Budget } from '../budget.ts';
-import { codeOf } from '../code.ts';
+import { codeOf, unexpected } from '../code.ts';
 import { readFields, writeFieldMap } from '../h2fields.ts';
 import { type Inflow, watchInflow } from '../inflow.ts';
 import * as limits from '../limits.ts';
@@ -200,12 +200,12 @@ export class StreamLeg implements SharedLeg {
     this.#stream?.close(constants.NGHTTP2_CANCEL);
   }
 
-  /** For what is called by the stream: nobody else would catch it. The name only, because a message may quote what was sent. */
+  /** For what is called by the stream: nobody else would catch it. */
   #guarded(act: () => void): void {
     try {
       act();
     } catch (error) {
-      this.#giveUp(`unexpected ${error instanceof Error ? error.name : 'error'}`);
+      this.#giveUp(unexpected(error));
     }
   }
 

@@ -1,31 +1,35 @@
 /** A sidecar between an agent and an upstream, both stand-ins, with a real scanner: each in a process of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Duplex } from 'node:stream';
-import { connect as connectTls, TLSSocket } from 'node:tls';
+import { type Duplex, Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { makeAuthority } from '../../addon/authority.ts';
 import type { Reach } from '../../addon/call.ts';
 import { BODY_BYTES } from '../../addon/limits.ts';
+import type { ScannerLimits } from '../../addon/parts.ts';
 import { PIPELOCK_BODY_BYTES } from '../../contracts/pipelock.ts';
 import { readyLineSchema, type SidecarConfig } from '../../contracts/sidecar.ts';
-import type { ScannerLimits } from '../../addon/parts.ts';
 import { PIPELOCK_PORT } from '../../src/pipelock.ts';
+import { freePort } from '../../tests/unit/support/port.ts';
 import { configFor, startPipelock } from '../../tests/unit/support/program.ts';
 import { SINK } from '../../tests/unit/support/variations.ts';
+import { type Arrived, EVENTS, HOST, startUpstream } from './upstream.ts';
 
-const HOST = '127.0.0.1';
-export const KEY = Buffer.alloc(32, 1);
+const KEY = Buffer.alloc(32, 1).toString('base64');
+/** As the sidecar's image and the plan start the two. */
+const FLAGS = { sidecar: '--max-semi-space-size=2', scanner: '--max-semi-space-size=8' };
 
 export interface Rig extends AsyncDisposable {
   readonly reach: Reach;
   readonly limits: ScannerLimits;
+  /** Process ids. */
   readonly sidecar: number;
   readonly scanner: number;
   /** Milliseconds from the sidecar's start to its ready line. */
@@ -37,6 +41,8 @@ export interface Rig extends AsyncDisposable {
   events(agent: Agent): Promise<number[]>;
   /** One request, by which way the agent says. @returns milliseconds. Rejects unless it is answered 200. */
   ask(agent: Agent, body: Buffer | undefined): Promise<number>;
+  /** One upload; chunked if its length is not told. Rejects unless it is answered 200. */
+  upload(agent: Agent, pieces: Iterable<Buffer>, length: number | undefined): Promise<Arrived>;
 }
 
 /** `pipelock`: its file; only where nobody else is (`runAlone`). `programs`: their folder, default dist/addon, which is what ships. */
@@ -44,33 +50,29 @@ export async function makeRig({ pipelock, programs = dist() }: { pipelock?: stri
   const program = existsSync(join(programs, 'main.ts')) ? 'main.ts' : 'main.js';
   const folder = mkdtempSync(join(tmpdir(), 'bottle-bench-'));
   const socket = join(folder, 'scan.sock');
-  const ca = makeAuthority('bench upstream');
-  const upstream = createServer((incoming, response) => {
-    if (incoming.url === EVENTS) tell(response);
-    else incoming.resume().on('end', () => response.end('{"ok":true}'));
-  });
-  const front = createTcpServer((raw) => {
-    const secure = new TLSSocket(raw, { isServer: true, secureContext: ca.contextFor({ kind: 'ipv4', text: HOST }) });
-    secure.on('error', () => undefined);
-    secure.once('secure', () => upstream.emit('connection', secure));
-  }).listen(0, HOST);
-  await once(front, 'listening');
-  const { port } = front.address() as AddressInfo;
-  const scanner = pipelock === undefined ? await embedded(join(programs, 'scanner', program), socket) : undefined;
+  const upstream = await startUpstream();
+  const { port } = upstream;
+  const embedded =
+    pipelock === undefined
+      ? await start([FLAGS.scanner, join(programs, 'scanner', program)], {
+          version: 1,
+          key: KEY,
+          socket,
+          own_credentials: [],
+        })
+      : undefined;
   const other = pipelock === undefined ? undefined : await startPipelock(pipelock, configFor('2.3', SINK));
 
   const [proxyPort, dnsPort] = [await freePort(), await freePort()];
-  const began = performance.now();
-  const child = spawn(process.execPath, [join(programs, program)], { stdio: ['pipe', 'pipe', 'inherit'] });
   const config: SidecarConfig = {
     version: 1,
     session: 'bench',
-    key: KEY.toString('base64'),
+    key: KEY,
     listen: { address: HOST, gate: HOST, proxy_port: proxyPort, dns_port: dnsPort },
     own_names: [],
     policy: { rules: [{ match: 'exact', host: HOST, ports: [port] }], allow_private: ['127.0.0.0/8'], unopened: [] },
     websockets: 'allow',
-    upstream_ca: [ca.certificate],
+    upstream_ca: [upstream.ca],
     upstream_proxy: null,
     client_certificates: [],
     bodies: { limit_bytes: 2 ** 31, unscanned: [] },
@@ -88,15 +90,14 @@ export async function makeRig({ pipelock, programs = dist() }: { pipelock?: stri
           },
     journal: join(folder, 'journal.jsonl'),
   };
-  child.stdin.write(`${JSON.stringify(config)}\n`);
-  const heartbeat = setInterval(() => child.stdin.write('\n'), 1000);
-  child.once('exit', (code) => {
-    if (code !== 0) throw new Error(`the sidecar ended with ${code}`);
-  });
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const began = performance.now();
+  const sidecar = await start([FLAGS.sidecar, join(programs, program)], config);
   const readyMs = performance.now() - began;
-  const ready = readyLineSchema.parse(JSON.parse(line));
+  const heartbeat = setInterval(() => sidecar.child.stdin.write('\n'), 1000);
+  const ready = readyLineSchema.parse(JSON.parse(sidecar.line));
   const trusted = ready.role === 'bump' ? ready.certificate : '';
+  const to = { host: HOST, port };
+  const place = `${HOST}:${port}`;
 
   return {
     reach:
@@ -105,21 +106,21 @@ export async function makeRig({ pipelock, programs = dist() }: { pipelock?: stri
       pipelock === undefined
         ? { reads: 'all', bodyBytes: BODY_BYTES }
         : { reads: 'plain', bodyBytes: PIPELOCK_BODY_BYTES },
-    sidecar: child.pid ?? 0,
-    scanner: scanner?.pid ?? other?.pid ?? 0,
+    sidecar: sidecar.child.pid ?? 0,
+    scanner: embedded?.child.pid ?? other?.pid ?? 0,
     readyMs,
-    direct: (sockets) => keeping(sockets, async () => connectTls({ host: HOST, port, ca: ca.certificate })),
+    direct: (sockets) => keeping(sockets, async () => connectTls({ ...to, ca: upstream.ca })),
     through: (sockets) =>
       keeping(sockets, async () => {
         const raw = connectTcp(proxyPort, HOST);
-        raw.write(`CONNECT ${HOST}:${port} HTTP/1.1\r\nHost: ${HOST}:${port}\r\n\r\n`);
+        raw.write(`CONNECT ${place} HTTP/1.1\r\nHost: ${place}\r\n\r\n`);
         await once(raw, 'data');
         return connectTls({ socket: raw, host: HOST, ca: trusted });
       }),
     async events(agent) {
-      const one = request({ agent, host: HOST, port, path: EVENTS, headers: { host: `${HOST}:${port}` } });
-      one.end();
-      const [response] = (await once(one, 'response')) as [IncomingMessage];
+      const asked = request({ agent, ...to, path: EVENTS, headers: { host: place } });
+      asked.end();
+      const [response] = (await once(asked, 'response')) as [IncomingMessage];
       const took: number[] = [];
       let text = '';
       for await (const piece of response.setEncoding('utf8')) {
@@ -132,58 +133,67 @@ export async function makeRig({ pipelock, programs = dist() }: { pipelock?: stri
     },
     async ask(agent, body) {
       const start = performance.now();
-      await new Promise<void>((resolve, reject) => {
-        const headers = {
-          host: `${HOST}:${port}`,
-          ...(body ? { 'content-type': 'application/json', 'content-length': body.length } : {}),
-        };
-        const one = request({ agent, host: HOST, port, method: body ? 'POST' : 'GET', headers }, (response) => {
-          let text = '';
-          response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-          response.on('end', () =>
-            response.statusCode === 200 ? resolve() : reject(new Error(`${response.statusCode}: ${text}`)),
-          );
-        });
-        one.on('error', reject);
-        one.end(body);
-      });
+      const headers = {
+        host: place,
+        ...(body ? { 'content-type': 'application/json', 'content-length': body.length } : {}),
+      };
+      const asked = request({ agent, ...to, method: body ? 'POST' : 'GET', headers });
+      const answered = answerTo(asked);
+      asked.end(body);
+      await answered;
       return performance.now() - start;
+    },
+    async upload(agent, pieces, length) {
+      const headers = { host: place, ...(length === undefined ? {} : { 'content-length': length }) };
+      const asked = request({ agent, ...to, method: 'PUT', headers });
+      const [text] = await Promise.all([
+        answerTo(asked),
+        pipeline(Readable.from(pieces, { objectMode: false }), asked),
+      ]);
+      return JSON.parse(text) as Arrived;
     },
     async [Symbol.asyncDispose]() {
       clearInterval(heartbeat);
-      for (const process of [child, scanner]) {
-        if (!process) continue;
-        process.stdin?.end();
-        await once(process, 'exit');
+      for (const one of [sidecar, embedded]) {
+        one?.child.stdin.end();
+        if (one) await once(one.child, 'exit');
       }
       await other?.[Symbol.asyncDispose]();
-      front.close();
+      upstream[Symbol.dispose]();
       rmSync(folder, { recursive: true });
     },
   };
 }
 
-/** Events a few milliseconds apart, each with the time at which it was written. */
-function tell(response: ServerResponse): void {
-  let left = 200;
-  response.writeHead(200, { 'content-type': 'text/event-stream' });
-  const timer = setInterval(() => {
-    response.write(`data: ${performance.now()}\n\n`);
-    left -= 1;
-    if (left > 0) return;
-    clearInterval(timer);
-    response.end();
-  }, 5);
+interface Started {
+  readonly child: ChildProcessByStdio<Writable, Readable, null>;
+  /** Its first line: it is ready. */
+  readonly line: string;
 }
 
-const EVENTS = '/events';
+/** Starts one of our programs with its configuration, and waits until it says that it is ready. */
+async function start(args: readonly string[], config: object): Promise<Started> {
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  child.once('exit', (code) => {
+    if (code !== 0) throw new Error(`${args.at(-1)} ended with ${code}`);
+  });
+  child.stdin.write(`${JSON.stringify(config)}\n`);
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  child.stdout.resume();
+  return { child, line };
+}
 
-async function embedded(program: string, socket: string): Promise<ChildProcess> {
-  const scanner = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] });
-  scanner.stdin.write(`${JSON.stringify({ version: 1, key: KEY.toString('base64'), socket, own_credentials: [] })}\n`);
-  await once(createInterface({ input: scanner.stdout }), 'line');
-  scanner.stdout.resume();
-  return scanner;
+/** The text of an answer with 200. */
+function answerTo(asked: ClientRequest): Promise<string> {
+  return new Promise((resolve, reject) => {
+    asked.on('error', reject).on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () =>
+        response.statusCode === 200 ? resolve(text) : reject(new Error(`${response.statusCode}: ${text}`)),
+      );
+    });
+  });
 }
 
 /** An agent that keeps its connections, however they are opened. */
@@ -199,28 +209,6 @@ function keeping(sockets: number, open: () => Promise<Duplex>): Agent {
   return agent;
 }
 
-/** Megabytes. `at`: at its highest so far, or now. */
-export function rss(pid: number, at: 'VmRSS' | 'VmHWM' = 'VmRSS'): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(new RegExp(`${at}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
-}
-
-/** Milliseconds of a core that a process has used so far. A tick of Linux is 10 ms. */
-export function cpu(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
 function dist(): string {
   return fileURLToPath(new URL('../../dist/addon', import.meta.url));
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, HOST);
-  await once(server, 'listening');
-  const { port: free } = server.address() as AddressInfo;
-  server.close();
-  return free;
 }

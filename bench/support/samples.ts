@@ -41,6 +41,16 @@ export function random(size: number): Buffer {
   return Buffer.concat(blocks).subarray(0, size);
 }
 
+/** Milliseconds of each of 40 runs, after 10 that do not count: until then code is compiled. */
+export function timesOf(run: () => void): number[] {
+  for (let warm = 0; warm < 10; warm += 1) run();
+  return Array.from({ length: 40 }, () => {
+    const started = performance.now();
+    run();
+    return performance.now() - started;
+  });
+}
+
 /** The value that this part of them does not exceed. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);

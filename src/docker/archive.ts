@@ -6,7 +6,7 @@ import type Dockerode from 'dockerode';
 import { extract, pack } from 'tar-stream';
 import { BackendError } from '../errors.ts';
 import type { FileEntry } from '../backend.ts';
-import { statusOf } from './failure.ts';
+import { ifThere } from './failure.ts';
 
 /** A tar of `files`, in their order. Names are relative to `folder`. */
 export async function tarOf(files: readonly FileEntry[], mtime = new Date(), folder = '/'): Promise<Buffer> {
@@ -30,14 +30,9 @@ export async function putFiles(
 
 /** Asks for the path's metadata alone: nothing is packed. */
 export async function hasPath(container: Dockerode.Container, path: string): Promise<boolean> {
-  try {
-    const response: NodeJS.ReadableStream = await container.infoArchive({ path });
-    (response as IncomingMessage).destroy(); // unread, it would keep the connection, and this process, alive
-    return true;
-  } catch (error) {
-    if (statusOf(error) === 404) return false;
-    throw error;
-  }
+  const response: NodeJS.ReadableStream | undefined = await ifThere(container.infoArchive({ path }));
+  (response as IncomingMessage | undefined)?.destroy(); // unread, it would keep the connection, and this process, alive
+  return response !== undefined;
 }
 
 /** More links than any image has on the way to one file. */
@@ -55,13 +50,8 @@ export async function getFile(container: Dockerode.Container, path: string): Pro
 }
 
 async function getEntry(container: Dockerode.Container, path: string): Promise<Buffer | { link: string } | undefined> {
-  let response: NodeJS.ReadableStream;
-  try {
-    response = await container.getArchive({ path });
-  } catch (error) {
-    if (statusOf(error) === 404) return undefined;
-    throw error;
-  }
+  const response: NodeJS.ReadableStream | undefined = await ifThere(container.getArchive({ path }));
+  if (!response) return undefined;
   const archive = extract();
   response.on('error', (error) => archive.destroy(error instanceof Error ? error : new Error(String(error))));
   response.pipe(archive);

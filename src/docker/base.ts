@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import type Dockerode from 'dockerode';
 import { BackendError } from '../errors.ts';
 import type { Environment } from './connect.ts';
-import { reason, statusOf } from './failure.ts';
+import { ifThere, reason } from './failure.ts';
 import type { Work } from './images.ts';
 import { LABEL } from './labels.ts';
 import { packageRoot } from './package.ts';
@@ -110,11 +110,5 @@ function nodeBinary(): string {
 }
 
 async function has(docker: Dockerode, reference: string): Promise<boolean> {
-  try {
-    await docker.getImage(reference).inspect();
-    return true;
-  } catch (error) {
-    if (statusOf(error) === 404) return false;
-    throw error;
-  }
+  return (await ifThere(docker.getImage(reference).inspect())) !== undefined;
 }

@@ -26,6 +26,16 @@ export function reason(error: unknown): string {
   return printable(error instanceof Error ? error.message : String(error));
 }
 
+/** What the engine answers; undefined where it has no such thing (404). */
+export async function ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (statusOf(error) === 404) return undefined;
+    throw error;
+  }
+}
+
 /** Runs `action`; an answer with one of `statuses` counts as done. */
 export async function tolerate(statuses: readonly number[], action: () => Promise<unknown>): Promise<void> {
   try {

@@ -60,7 +60,7 @@ export function findPackage(name: string): string {
   }
 }
 
-export function versionOf(root: string): string {
+function versionOf(root: string): string {
   const { version }: { version: string } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   return version;
 }

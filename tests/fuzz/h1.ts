@@ -14,7 +14,7 @@ import { namedByConnection, readConnect, readHead } from '../../addon/request.ts
 import { trailerRefusal } from '../../addon/trailers.ts';
 import { fuzz, type Target } from './cli.ts';
 import { answersIn, type Read, requestsIn } from './llhttp.ts';
-import { type Random, randomFrom } from './random.ts';
+import { cutUp, type Random } from './random.ts';
 
 const TUNNEL = {
   target: { scheme: 'http', host: { kind: 'name', text: 'a.test' }, port: 80 },
@@ -174,16 +174,6 @@ function forwarded({ method, path, fields }: RequestHead, { body, trailers }: Pi
 }
 
 // --- inputs --------------------------------------------------------------------------------------------------------------
-
-/** The same cuts for the same bytes, so that an input is all that a fault needs to be seen again. */
-function cutUp(input: Buffer): Buffer[] {
-  const random = randomFrom(input.reduce((hash, byte) => Math.imul(hash ^ byte, 16_777_619) >>> 0, 2_166_136_261));
-  const cuts = Array.from({ length: random.number(4) }, () => random.number(input.length + 1)).toSorted(
-    (a, b) => a - b,
-  );
-  const all = [0, ...cuts, input.length];
-  return all.slice(1).map((end, index) => input.subarray(all[index], end));
-}
 
 function aRequest(random: Random): string {
   const method = random.pick(['GET', 'GET', 'POST', 'POST', 'PUT', 'HEAD', 'OPTIONS', 'CONNECT', 'get', 'M-SEARCH']);

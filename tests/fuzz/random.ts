@@ -24,3 +24,13 @@ export function randomFrom(seed: number): Random {
     once: (of) => number(of) === 0,
   };
 }
+
+/** The same cuts for the same bytes, so that an input is all that a fault needs to be seen again. */
+export function cutUp(input: Buffer): Buffer[] {
+  const random = randomFrom(input.reduce((hash, byte) => Math.imul(hash ^ byte, 16_777_619) >>> 0, 2_166_136_261));
+  const cuts = Array.from({ length: random.number(4) }, () => random.number(input.length + 1)).toSorted(
+    (a, b) => a - b,
+  );
+  const all = [0, ...cuts, input.length];
+  return all.slice(1).map((end, index) => input.subarray(all[index], end));
+}

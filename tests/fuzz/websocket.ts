@@ -8,7 +8,7 @@ import { constants, deflateRawSync } from 'node:zlib';
 import { makeBudget } from '../../addon/budget.ts';
 import { messages } from '../../addon/client/websocket.ts';
 import { fuzz, type Target } from './cli.ts';
-import { type Random, randomFrom } from './random.ts';
+import { cutUp, type Random } from './random.ts';
 import { bytesOf } from '../unit/addon/support/unit.ts';
 
 export const TARGETS: readonly Target[] = [
@@ -142,16 +142,6 @@ function damaged(bytes: Buffer, random: Random): Buffer {
     left = Buffer.concat([left.subarray(0, at), put, left.subarray(at + random.number(3))]);
   }
   return left;
-}
-
-/** The same cuts for the same bytes, so that an input is all that a fault needs to be seen again. */
-function cutUp(input: Buffer): Buffer[] {
-  const random = randomFrom(input.reduce((hash, byte) => Math.imul(hash ^ byte, 16_777_619) >>> 0, 2_166_136_261));
-  const cuts = Array.from({ length: random.number(4) }, () => random.number(input.length + 1)).toSorted(
-    (a, b) => a - b,
-  );
-  const all = [0, ...cuts, input.length];
-  return all.slice(1).map((end, index) => input.subarray(all[index], end));
 }
 
 /** Bytes of a message. */

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type Dockerode from 'dockerode';
 import { imageWith, imageWithEnv } from './support/clients.ts';
-import { engine, World } from './support/world.ts';
+import { Running } from './support/running.ts';
+import { engine, eventually, World } from './support/world.ts';
 
 const docker = await engine();
 const skip = typeof docker === 'string' ? docker : false;
@@ -156,6 +157,24 @@ describe('a trap for clients', { skip }, () => {
   it('a name that a client resolves before it uses the proxy is answered, with no such name', async () => {
     const { stdout } = await world.agent('getent hosts api.anthropic.com; echo $?');
     assert.equal(stdout, '2\n', 'getent: one or more supplied keys could not be found');
+  });
+
+  it('git over HTTP/2 pushes whole to a sidecar that is slow to read: its libcurl mixes up what does not go out at once', async () => {
+    const slug = world.slug('slow');
+    const pushes = `git init -q /tmp/repo; cd /tmp/repo; git config user.name a; git config user.email a@example.com
+      for turn in 1 2 3 4 5 6; do
+        head -c 900000 /dev/urandom >data; git add data; git commit -qm $turn
+        git push -q https://git.example.com/repo.git HEAD:refs/heads/${slug}-$turn && echo pushed
+      done; exec cat`;
+    await using session = await Running.start(world, slug, { does: pushes });
+    const sidecar = world.docker.getContainer(`bottle-${slug}-bump`);
+    await sidecar.update({ CpuPeriod: 100_000, CpuQuota: 20_000 }); // of every 100 ms it stands still for most
+    const tried = () => session.stdout.split('pushed').length - 1 + (session.stderr.match(/^fatal: /gm)?.length ?? 0);
+    await eventually(() => tried() === 6, 120_000);
+    await sidecar.update({ CpuQuota: -1 });
+    assert.doesNotMatch(session.stderr, /RPC failed/);
+    const { status } = await session.end();
+    assert.equal(status, 0);
   });
 
   it('an image without a JDK or a browser gets nothing of theirs', async () => {

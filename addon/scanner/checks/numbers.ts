@@ -31,7 +31,7 @@ function hasCardGrouping(text: string, digits: string): boolean {
   return groups.slice(0, -1).every((length) => length === 4) && (groups.at(-1) ?? 9) <= 4;
 }
 
-export function luhn(digits: string): boolean {
+function luhn(digits: string): boolean {
   let sum = 0;
   for (let i = 0; i < digits.length; i += 1) {
     const digit = digits.charCodeAt(digits.length - 1 - i) - 48;

@@ -59,5 +59,4 @@ export const BASE62 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 export const LOWER36 = 'abcdefghijklmnopqrstuvwxyz0123456789';
 export const UPPER36 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 export const HEX = '0123456789abcdef';
-export const DEC = '0123456789';
 export const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';

@@ -1,5 +1,5 @@
 /** Hosts whose purpose is to take what anyone sends them, and show it to anyone or to whoever waits. As data; suffixes. */
-export const BLOCKED_HOSTS: readonly string[] = [
+const BLOCKED_HOSTS: readonly string[] = [
   // Pastes
   'pastebin.com',
   'paste.ee',

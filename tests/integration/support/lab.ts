@@ -4,6 +4,7 @@ import { Readable, Writable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import type { ContainerSpec } from '../../../contracts/plan.ts';
 import type { Bound, Container, SessionId } from '../../../src/backend.ts';
+import { HARDENED } from '../../../src/container.ts';
 import { DockerBackend } from '../../../src/docker/backend.ts';
 import { currentOwner } from '../../../src/docker/owner.ts';
 
@@ -51,14 +52,7 @@ export class Lab implements AsyncDisposable {
       network: { kind: 'none' },
       dns: [],
       mounts: [],
-      hardening: {
-        cap_drop: ['ALL'],
-        cap_add: [],
-        no_new_privileges: true,
-        read_only_root: true,
-        init: false,
-        sysctls: {},
-      },
+      hardening: HARDENED,
       limits: { memory_bytes: 256 * 1024 * 1024, cpus: null, pids: 64 },
       attach: 'lifeline',
       terminal: 'none',

@@ -15,7 +15,7 @@ import { pipelock } from './scanner.ts';
 export const BOTTLE = fileURLToPath(new URL('../../../bin/bottle.js', import.meta.url));
 
 /** Hosts that the stand-in upstream answers for. */
-export const UPSTREAM_NAMES = [
+const UPSTREAM_NAMES = [
   'api.anthropic.com',
   'raw.githubusercontent.com',
   'git.example.com',

@@ -1,45 +1,31 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import type { Server } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import type { Authority } from '../../../addon/authority.ts';
 import { detect } from '../../../addon/scanner/detect.ts';
 import type { ScanRequest } from '../../../addon/scanner/finding.ts';
 import { createScanner } from '../../../addon/scanner/serve.ts';
-import { ask, KEY, makeCa, makeRig, makeUpstreamServer, type Rig, type TestUpstream } from './rig.ts';
+import { ask, KEY, makeRig, makeUpstreamServer, type Rig, type TestUpstream } from './rig.ts';
+import { type EmbeddedScanner, startEmbedded } from './support/embedded.ts';
+import { hello, makeWorld, placeOf, type World } from './support/world.ts';
 
 /** The sidecar and the embedded scanner together: the contract between them, without a stand-in. */
 const HOST = 'api.example.test';
-let folder: string;
-let scanner: Server;
-let ca: Authority;
+const PLACE = placeOf(HOST);
+let scanner: EmbeddedScanner;
+let world: World<TestUpstream>;
 let upstream: TestUpstream;
 let rig: Rig;
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'bottle-test-'));
-  const socket = join(folder, 'scanner.sock');
-  scanner = createScanner({ key: KEY, own: [], log: () => undefined }).listen(socket);
-  await once(scanner, 'listening');
-  ca = makeCa();
-  upstream = await makeUpstreamServer((_, response) => response.end('hello'), { ca, host: HOST });
-  rig = await makeRig({
-    allow: [`${HOST}:${upstream.port}`],
-    upstreamCa: ca,
-    config: { scanner: { kind: 'embedded', socket } },
-  });
+  scanner = await startEmbedded();
+  world = await makeWorld(PLACE, hello, { config: { scanner: scanner.config } });
+  ({ upstream, rig } = world);
 });
 after(async () => {
-  await rig[Symbol.asyncDispose]();
-  await upstream[Symbol.asyncDispose]();
-  scanner.closeAllConnections();
-  scanner.close();
-  rmSync(folder, { recursive: true });
+  await world[Symbol.asyncDispose]();
+  scanner[Symbol.dispose]();
 });
 
 test('a harmless request is proven and forwarded', async () => {
@@ -69,7 +55,7 @@ test('a scanner that lets something pass is not ready, and the part of the test 
     ],
   ];
   for (const [at, [misses, why]] of rows.entries()) {
-    const socket = join(folder, `blind-${at}.sock`);
+    const socket = scanner.folder.at(`blind-${at}.sock`);
     const blind: typeof detect = (request, own) => (misses(request) ? [] : detect(request, own));
     const broken = createScanner({ key: KEY, own: [], log: () => undefined, detect: blind }).listen(socket);
     await once(broken, 'listening');
@@ -84,7 +70,7 @@ test('a scanner that lets something pass is not ready, and the part of the test 
 });
 
 test('a scanner that comes later is waited for', async () => {
-  const socket = join(folder, 'late.sock');
+  const socket = scanner.folder.at('late.sock');
   await using own = await makeRig({ allow: [], config: { scanner: { kind: 'embedded', socket } } });
   const ready = own.sidecar.scannerReady();
   const late = createScanner({ key: KEY, own: [], log: () => undefined });
@@ -165,7 +151,7 @@ test('a head as large as the sidecar takes is not too large for the scanner', as
 
 test('a private address that the manifest names passes the scanner; one that it does not never gets there', async () => {
   await using own = await makeUpstreamServer((_, response) => response.end('private'));
-  const scan = { kind: 'embedded', socket: join(folder, 'scanner.sock') } as const;
+  const scan = scanner.config;
   const target = { host: '127.0.0.1', port: own.port, plain: true };
   await using named = await makeRig({ allow: [`127.0.0.1:${own.port}`], config: { scanner: scan } });
   assert.equal((await ask(named, target)).body, 'private');
@@ -182,7 +168,7 @@ test('a private address that the manifest names passes the scanner; one that it 
 test('no address is a finding by its look', async () => {
   const addresses = ['2606:4700:4700::1111', '2a00:1450:4001:82f:aaaa:bbbb:cccc:200e', '2001:4860:4860::8888'];
   for (const address of addresses) {
-    const scan = { kind: 'embedded', socket: join(folder, 'scanner.sock') } as const;
+    const scan = scanner.config;
     await using own = await makeRig({
       allow: [`[${address}]:9`],
       config: { scanner: scan },

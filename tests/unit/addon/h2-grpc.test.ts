@@ -1,50 +1,25 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { ClientHttp2Session, ClientHttp2Stream, ServerHttp2Stream } from 'node:http2';
-import { before, suite, test } from 'node:test';
+import { suite, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import type { Authority } from '../../../addon/authority.ts';
 import { SEAM_BYTES } from '../../../addon/limits.ts';
-import { block, eventually, makeCa, makeRig, prove, type Rig, type RigOptions } from './rig.ts';
-import { answerOf, type H2Upstream, makeH2Upstream, openSession, type StreamAnswer } from './support/h2.ts';
+import { block, eventually, prove, type RigOptions } from './rig.ts';
+import { answerOf, makeH2Upstream, openSession, type StreamAnswer } from './support/h2.ts';
 import { bytesField, numberField } from './support/protobuf.ts';
+import { makeWorld, placeOf, withSession } from './support/world.ts';
 
 const HOST = 'grpc.example.test';
 const LINE = 'blocked: request body contains secret: "x" 100%';
-let ca: Authority;
-before(() => {
-  ca = makeCa();
-});
-
-interface World extends AsyncDisposable {
-  rig: Rig;
-  upstream: H2Upstream;
-  session: ClientHttp2Session;
-}
+const PLACE = placeOf(HOST);
 
 /** A sidecar that blocks what holds "SECRET", and an upstream behind it. */
-async function world(
-  handle: (stream: ServerHttp2Stream, list: string[]) => void,
-  options: Partial<RigOptions> = {},
-): Promise<World> {
-  const upstream = await makeH2Upstream(handle, { ca, host: HOST });
-  const rig = await makeRig({
-    allow: [`${HOST}:${upstream.port}`],
-    upstreamCa: ca,
+async function world(handle: (stream: ServerHttp2Stream, list: string[]) => void, options: Partial<RigOptions> = {}) {
+  const made = await makeWorld(PLACE, (place) => makeH2Upstream(handle, place), {
     scanner: (seen, response) => (seen.body.includes('SECRET') ? block(LINE) : prove)(seen, response),
     ...options,
   });
-  const session = await openSession(rig, { host: HOST, port: upstream.port });
-  return {
-    rig,
-    upstream,
-    session,
-    async [Symbol.asyncDispose]() {
-      session.destroy();
-      await rig[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
-  };
+  return await withSession(made, PLACE);
 }
 
 function call(session: ClientHttp2Session, list: string[] = []): ClientHttp2Stream {

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { before, suite, test } from 'node:test';
-import type { Authority } from '../../../addon/authority.ts';
-import { ask, eventually, makeCa, makeRig, openTunnel, type Rig, type RigOptions } from './rig.ts';
+import { suite, test } from 'node:test';
+import { ask, eventually, openTunnel, type RigOptions } from './rig.ts';
 import {
   answerOf,
   askStream,
@@ -12,25 +11,16 @@ import {
   END_STREAM,
   code,
   FRAME,
-  type H2Upstream,
   hpack,
   makeH2Upstream,
   openSession,
   request,
   type Wire,
 } from './support/h2.ts';
+import { makeWorld, placeOf } from './support/world.ts';
 
 const HOST = 'api.example.test';
-let ca: Authority;
-before(() => {
-  ca = makeCa();
-});
-
-interface World extends AsyncDisposable {
-  rig: Rig;
-  upstream: H2Upstream;
-  port: number;
-}
+const PLACE = placeOf(HOST);
 
 async function world(
   handle: (stream: ServerHttp2Stream, list: string[]) => void,
@@ -39,25 +29,10 @@ async function world(
     wire?: (wire: Wire) => void;
     other?: (socket: TLSSocket) => void;
   } = {},
-): Promise<World> {
+) {
   const { settings, wire, other, ...rest } = options;
-  const upstream = await makeH2Upstream(handle, {
-    ca,
-    host: HOST,
-    ...(settings ? { settings } : {}),
-    ...(wire ? { wire } : {}),
-    ...(other ? { other } : {}),
-  });
-  const rig = await makeRig({ allow: [`${HOST}:${upstream.port}`], upstreamCa: ca, ...rest });
-  return {
-    rig,
-    upstream,
-    port: upstream.port,
-    async [Symbol.asyncDispose]() {
-      await rig[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
-  };
+  const how = { ...(settings ? { settings } : {}), ...(wire ? { wire } : {}), ...(other ? { other } : {}) };
+  return await makeWorld(PLACE, (place) => makeH2Upstream(handle, { ...place, ...how }), rest);
 }
 
 const hello = (stream: ServerHttp2Stream) => {

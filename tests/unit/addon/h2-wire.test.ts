@@ -1,18 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import type { Authority } from '../../../addon/authority.ts';
-import { CLIENT_SESSION_WINDOW, CLIENT_STREAMS, UPSTREAM_SESSION_WINDOW } from '../../../addon/limits.ts';
-import {
-  listenRaw,
-  makeCa,
-  makeRig,
-  makeUpstreamServer,
-  openTunnel,
-  prove,
-  readHead,
-  type Rig,
-  type TestUpstream,
-} from './rig.ts';
+import { CLIENT_STREAMS, CLIENT_WINDOW, UPSTREAM_SESSION_WINDOW } from '../../../addon/limits.ts';
+import { listenRaw, makeRig, openTunnel, prove, readHead, type Rig, type TestUpstream } from './rig.ts';
 import {
   askStream,
   code,
@@ -27,23 +16,21 @@ import {
   openSession,
   Wire,
 } from './support/h2.ts';
+import { hello, makeWorld, placeOf, type World } from './support/world.ts';
 
 const HOST = 'api.example.test';
-let ca: Authority;
+const PLACE = placeOf(HOST);
+const { ca } = PLACE;
+let world: World<TestUpstream>;
 let upstream: TestUpstream;
 let rig: Rig;
 let port: number;
 
 before(async () => {
-  ca = makeCa();
-  upstream = await makeUpstreamServer((_, response) => response.end('hello'), { ca, host: HOST });
-  port = upstream.port;
-  rig = await makeRig({ allow: [`${HOST}:${port}`], upstreamCa: ca });
+  world = await makeWorld(PLACE, hello);
+  ({ upstream, rig, port } = world);
 });
-after(async () => {
-  await rig[Symbol.asyncDispose]();
-  await upstream[Symbol.asyncDispose]();
-});
+after(() => world[Symbol.asyncDispose]());
 
 async function openWire(behind = rig, to = port): Promise<Wire> {
   return new Wire(await openTunnel(behind, { host: HOST, port: to, alpn: H2 }));
@@ -63,8 +50,9 @@ async function bodyOf(wire: Wire, id: number): Promise<string> {
   return Buffer.concat(pieces.map(({ payload }) => payload)).toString();
 }
 
-async function resetOf(wire: Wire, id: number): Promise<number | undefined> {
-  const reset = await wire.find((frame) => frame.type === FRAME.reset && frame.id === id);
+/** The error with which its first stream was reset. */
+async function resetOf(wire: Wire): Promise<number | undefined> {
+  const reset = await wire.find((frame) => frame.type === FRAME.reset && frame.id === 1);
   return reset?.payload.readUInt32BE(0);
 }
 
@@ -82,15 +70,15 @@ async function sessionWindowOf(wire: Wire, then: number): Promise<number> {
   return 65_535 + (update?.payload.readUInt32BE(0) ?? 0);
 }
 
-suite('the window of a whole connection is wide from its beginning', () => {
-  test('towards the agent', async () => {
+suite('the window of a whole connection', () => {
+  test('towards the agent is what the sockets hold, so that no write of a client is put off', async () => {
     const wire = await openWire();
     wire.send(FRAME.ping, 0, 0, '12345678');
-    assert.equal(await sessionWindowOf(wire, FRAME.ping), CLIENT_SESSION_WINDOW);
+    assert.equal(await sessionWindowOf(wire, FRAME.ping), CLIENT_WINDOW);
     wire.socket.destroy();
   });
 
-  test('towards an upstream', async () => {
+  test('towards an upstream is wide from its beginning', async () => {
     const opened = Promise.withResolvers<number>();
     await using behind = await makeH2Upstream(() => undefined, {
       ca,
@@ -148,7 +136,7 @@ suite('what is wrong with one stream ends that stream alone', () => {
         const piece = block.subarray(at * size, (at + 1) * size);
         wire.send(at === 0 ? FRAME.headers : FRAME.continuation, at === 0 ? last | END_STREAM : last, 1, piece);
       }
-      assert.ok((await resetOf(wire, 1)) !== undefined, 'it was not reset');
+      assert.ok((await resetOf(wire)) !== undefined, 'it was not reset');
       assert.equal(upstream.seen.length, seen);
       wire.send(FRAME.headers, END_HEADERS | END_STREAM, 3, head());
       assert.equal(await bodyOf(wire, 3), 'hello');
@@ -161,7 +149,7 @@ suite('what is wrong with one stream ends that stream alone', () => {
     const seen = upstream.seen.length;
     wire.send(FRAME.headers, END_HEADERS, 1, head([['content-length', '5']], undefined, 'POST'));
     wire.send(FRAME.data, END_STREAM, 1, 'four');
-    assert.equal(await resetOf(wire, 1), 1);
+    assert.equal(await resetOf(wire), 1);
     assert.equal(upstream.seen.length, seen);
     wire.socket.destroy();
   });
@@ -324,7 +312,7 @@ test('what came of a truncated answer is passed on, and its stream is never ende
   await using own = await makeRig({ allow: [`${HOST}:${broken.port}`], upstreamCa: ca });
   const wire = await openWire(own, broken.port);
   wire.send(FRAME.headers, END_HEADERS | END_STREAM, 1, head([], `${HOST}:${broken.port}`));
-  assert.equal(await resetOf(wire, 1), 2);
+  assert.equal(await resetOf(wire), 2);
   const of = (type: number) => wire.frames.filter((frame: Frame) => frame.id === 1 && frame.type === type);
   assert.equal(Buffer.concat(of(FRAME.data).map(({ payload }) => payload)).toString(), 'part');
   assert.ok([...of(FRAME.headers), ...of(FRAME.data)].every(({ flags }) => (flags & END_STREAM) === 0));

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, suite, test } from 'node:test';
-import type { Authority } from '../../../addon/authority.ts';
 import {
   ask,
   block,
   eventually,
   listenRaw,
-  makeCa,
   makeRig,
   makeUpstreamServer,
   openTunnel,
@@ -20,44 +18,27 @@ import {
 } from './rig.ts';
 import { RECEIPT_FIELD } from '../../../addon/receipt.ts';
 import { answerOf, askStream, H2, openSession, request, sessionOver } from './support/h2.ts';
+import { hello, makeWorld, placeOf, withSession, type World } from './support/world.ts';
 
 const HOST = 'api.example.test';
-let ca: Authority;
+const PLACE = placeOf(HOST);
+const { ca } = PLACE;
+let world: World<TestUpstream>;
 let shared: TestUpstream;
 let rig: Rig;
 let port: number;
 
 before(async () => {
-  ca = makeCa();
-  shared = await makeUpstreamServer((_, response) => response.end('hello'), { ca, host: HOST });
-  port = shared.port;
-  rig = await makeRig({ allow: [`${HOST}:${port}`], upstreamCa: ca });
+  world = await makeWorld(PLACE, hello);
+  ({ upstream: shared, rig, port } = world);
 });
-after(async () => {
-  await rig[Symbol.asyncDispose]();
-  await shared[Symbol.asyncDispose]();
-});
+after(() => world[Symbol.asyncDispose]());
 
-/** The same upstream behind a sidecar of its own. */
-function rigWith(options: Partial<RigOptions>): Promise<Rig> {
-  return makeRig({ allow: [`${HOST}:${port}`], upstreamCa: ca, ...options });
-}
+const rigWith = (options: Partial<RigOptions>) => world.rigWith(options);
 
 /** An upstream of its own for one test, and a sidecar that allows it. */
 async function serving(handle: Parameters<typeof makeUpstreamServer>[0]) {
-  const upstream = await makeUpstreamServer(handle, { ca, host: HOST });
-  const own = await makeRig({ allow: [`${HOST}:${upstream.port}`], upstreamCa: ca });
-  const session = await openSession(own, { host: HOST, port: upstream.port });
-  return {
-    upstream,
-    own,
-    session,
-    async [Symbol.asyncDispose]() {
-      session.destroy();
-      await own[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
-  };
+  return await withSession(await makeWorld(PLACE, (place) => makeUpstreamServer(handle, place)), PLACE);
 }
 
 function detail(body: string): string {
@@ -352,7 +333,7 @@ suite('an end is told as what it is', () => {
       response.writeHead(200).write('x');
     });
     for (const how of ['end', 'destroy'] as const) {
-      const socket = await openTunnel(at.own, { host: HOST, port: at.upstream.port, alpn: H2 });
+      const socket = await openTunnel(at.rig, { host: HOST, port: at.upstream.port, alpn: H2 });
       const session = sessionOver(socket, { host: HOST, port: at.upstream.port });
       const stream = request(session, { path: `/${how}` });
       await once(stream, 'data');
@@ -382,7 +363,7 @@ suite('an end is told as what it is', () => {
   });
 
   test('without a heartbeat sessions say goodbye, and a new one is told why nothing is served', async () => {
-    await using own = await rigWith({ around: { lostMs: 300 } });
+    await using own = await rigWith({ around: { lostMs: 2_000 } });
     const session = await openSession(own, { host: HOST, port });
     const goodbye = once(session, 'goaway');
     assert.equal((await askStream(session)).status, 200);

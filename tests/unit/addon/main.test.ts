@@ -2,42 +2,25 @@ import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import type { Server } from 'node:http';
-import { connect, createServer as createTcpServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { connect, createServer as createTcpServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { readyLineSchema, type SidecarConfig } from '../../../contracts/sidecar.ts';
-import { createScanner } from '../../../addon/scanner/serve.ts';
+import { freePort } from '../support/port.ts';
 import { ask, KEY, readJournal, type Rig } from './rig.ts';
+import { type EmbeddedScanner, startEmbedded } from './support/embedded.ts';
 
 const MAIN = fileURLToPath(new URL('../../../addon/main.ts', import.meta.url));
 const CANARY = 'CANARY7f3aSECRET';
 /** What the scanner stops here. */
 const SECRET = `AKIA${'Q3EGRZPY7WLN5TKD'}`;
-let folder: string;
-let scanner: Server;
+let scanner: EmbeddedScanner;
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'bottle-test-'));
-  scanner = createScanner({ key: KEY, own: [], log: () => undefined }).listen(join(folder, 'scanner.sock'));
-  await once(scanner, 'listening');
+  scanner = await startEmbedded();
 });
-after(() => {
-  scanner.closeAllConnections();
-  scanner.close();
-  rmSync(folder, { recursive: true });
-});
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
+after(() => scanner[Symbol.dispose]());
 
 async function config(): Promise<SidecarConfig> {
   return {
@@ -51,10 +34,10 @@ async function config(): Promise<SidecarConfig> {
     upstream_ca: [],
     upstream_proxy: null,
     client_certificates: [],
-    scanner: { kind: 'embedded', socket: join(folder, 'scanner.sock') },
+    scanner: scanner.config,
     secrets: [],
     bodies: { limit_bytes: 1_000_000, unscanned: [] },
-    journal: join(folder, 'journal.jsonl'),
+    journal: scanner.folder.at('journal.jsonl'),
   };
 }
 

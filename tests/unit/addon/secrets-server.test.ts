@@ -10,7 +10,7 @@ const PLACEHOLDER = 'sk-ant-api03-stands-in-for-it-987654';
 const OWN: Field = ['x-api-key', PLACEHOLDER];
 const ca = makeCa();
 
-async function world(handle: Parameters<typeof makeUpstreamServer>[0], own: Partial<BoundSecret> = {}) {
+async function world(handle: Parameters<typeof makeUpstreamServer>[0]) {
   const upstream = await makeUpstreamServer(handle, { ca, host: 'api.test' });
   const secret: BoundSecret = {
     name: 'KEY',
@@ -19,7 +19,6 @@ async function world(handle: Parameters<typeof makeUpstreamServer>[0], own: Part
     hosts: [{ match: 'exact', host: 'api.test', ports: [upstream.port], identity: 'bound', explicit: true }],
     places: [{ kind: 'header', name: 'x-api-key', prefix: '', suffix: '' }],
     headers: {},
-    ...own,
   };
   const rig = await makeRig({
     allow: [`api.test:${upstream.port}`, `other.test:${upstream.port}`],

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
-import type { Authority } from '../../../addon/authority.ts';
 import { RECEIPT_FIELD } from '../../../addon/receipt.ts';
 import {
   ask,
@@ -11,7 +10,6 @@ import {
   connectProxy,
   eventually,
   listenRaw,
-  makeCa,
   makeRig,
   makeUpstreamServer,
   openTunnel,
@@ -23,29 +21,24 @@ import {
   type RigOptions,
   type TestUpstream,
 } from './rig.ts';
+import { hello, makeWorld, placeOf, type World } from './support/world.ts';
 
 const HOST = 'api.example.test';
 const MIB = 1024 * 1024;
-let ca: Authority;
+const PLACE = placeOf(HOST);
+const { ca } = PLACE;
+let world: World<TestUpstream>;
 let shared: TestUpstream;
 let rig: Rig;
 let port: number;
 
 before(async () => {
-  ca = makeCa();
-  shared = await makeUpstreamServer((_, response) => response.end('hello'), { ca, host: HOST });
-  port = shared.port;
-  rig = await makeRig({ allow: [`${HOST}:${port}`, `plain.example.test:${port}`], upstreamCa: ca });
+  world = await makeWorld(PLACE, hello);
+  ({ upstream: shared, rig, port } = world);
 });
-after(async () => {
-  await rig[Symbol.asyncDispose]();
-  await shared[Symbol.asyncDispose]();
-});
+after(() => world[Symbol.asyncDispose]());
 
-/** The same upstream behind a sidecar of its own. */
-function rigWith(options: Partial<RigOptions>): Promise<Rig> {
-  return makeRig({ allow: [`${HOST}:${port}`], upstreamCa: ca, ...options });
-}
+const rigWith = (options: Partial<RigOptions>) => world.rigWith(options);
 
 /** Nothing of what `act` does reaches the upstream. */
 async function unseen<T>(act: () => Promise<T>): Promise<T> {
@@ -761,7 +754,7 @@ test('a tunnel that is opened and closed without a byte is nothing to report', a
 });
 
 test('a head that does not come in time is answered 408, an unused tunnel is closed in silence', async () => {
-  await using own = await rigWith({ around: { headMs: 100 } });
+  await using own = await rigWith({ around: { headMs: 1_000 } });
   const slow = await openTunnel(own, { host: HOST, port });
   slow.write('GET / HTTP/1.1\r\nHost: ');
   assert.match(await readHead(slow), /^HTTP\/1\.1 408 [^]*x-bottle-outcome: refused/);
@@ -771,7 +764,7 @@ test('a head that does not come in time is answered 408, an unused tunnel is clo
 });
 
 test('a body that does not come in time is answered 408', async () => {
-  await using own = await rigWith({ around: { headMs: 100 } });
+  await using own = await rigWith({ around: { headMs: 1_000 } });
   const slow = await openTunnel(own, { host: HOST, port });
   slow.write(`POST / HTTP/1.1\r\nHost: ${HOST}:${port}\r\nContent-Length: 10\r\n\r\nhalf`);
   assert.match(await readHead(slow), /^HTTP\/1\.1 408 /);
@@ -823,7 +816,7 @@ test('only the gate may connect', async () => {
 });
 
 test('without a heartbeat tunnels are cut and everything is 503 until the next one', async () => {
-  await using own = await rigWith({ around: { lostMs: 150 } });
+  await using own = await rigWith({ around: { lostMs: 2_000 } });
   own.sidecar.beat();
   const tunnel = await openTunnel(own, { host: HOST, port });
   await once(tunnel, 'close');

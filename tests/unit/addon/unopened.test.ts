@@ -17,10 +17,10 @@ async function world(extra: Partial<Parameters<typeof makeRig>[0]> = {}) {
 }
 
 /** A tunnel as `ask` opens it, but with bytes of our own inside. */
-async function rawTunnel(rig: Rig, host: string, port: number): Promise<Socket> {
+async function rawTunnel(rig: Rig, port: number): Promise<Socket> {
   const socket = connectTcp(rig.sidecar.port, '127.0.0.1');
   socket.on('error', () => undefined);
-  socket.write(`CONNECT ${host}:${port} HTTP/1.1\r\nHost: ${host}:${port}\r\n\r\n`);
+  socket.write(`CONNECT ${HOST}:${port} HTTP/1.1\r\nHost: ${HOST}:${port}\r\n\r\n`);
   const [answer] = await once(socket, 'data');
   assert.match(String(answer), /^HTTP\/1\.1 200/);
   return socket;
@@ -30,7 +30,7 @@ test('the agent sees the certificate of the upstream itself, and nothing is scan
   const { ca, upstream, rig, port } = await world();
   await using _ = upstream;
   await using __ = rig;
-  const raw = await rawTunnel(rig, HOST, port);
+  const raw = await rawTunnel(rig, port);
   const tls = connectTls({ socket: raw, servername: HOST, ca: ca.certificate });
   await once(tls, 'secureConnect');
   tls.write(`GET / HTTP/1.1\r\nHost: ${HOST}\r\nX-Key: secret\r\nConnection: close\r\n\r\n`);
@@ -51,7 +51,7 @@ test('a ClientHello for another host ends with an alert, and nothing is dialled'
   const { upstream, rig, port } = await world();
   await using _ = upstream;
   await using __ = rig;
-  const raw = await rawTunnel(rig, HOST, port);
+  const raw = await rawTunnel(rig, port);
   const tls = connectTls({ socket: raw, servername: 'other.test', rejectUnauthorized: false });
   const [error] = await once(tls, 'error');
   assert.match(String(error), /unrecognized name/i);
@@ -67,7 +67,7 @@ test('a ClientHello without a name goes to the host of the CONNECT', async () =>
   const { ca, upstream, rig, port } = await world();
   await using _ = upstream;
   await using __ = rig;
-  const raw = await rawTunnel(rig, HOST, port);
+  const raw = await rawTunnel(rig, port);
   const tls = connectTls({ socket: raw, ca: ca.certificate, checkServerIdentity: () => undefined });
   await once(tls, 'secureConnect');
   assert.equal(upstream.connections.length, 1);
@@ -89,7 +89,7 @@ test('bytes that only look like TLS at first are refused, and nothing is dialled
   const { upstream, rig, port } = await world();
   await using _ = upstream;
   await using __ = rig;
-  const raw = await rawTunnel(rig, HOST, port);
+  const raw = await rawTunnel(rig, port);
   raw.write(Buffer.from([0x16, 3, 1, 0, 4, 2, 0, 0, 0]));
   const [alert] = await once(raw, 'data');
   assert.equal(alert[0], 0x15);
@@ -119,7 +119,7 @@ test('an address that may not be dialled is denied, and one that does not answer
     const { upstream, rig, port } = await world({ around: { resolve } });
     await using _ = upstream;
     await using __ = rig;
-    const raw = await rawTunnel(rig, HOST, port);
+    const raw = await rawTunnel(rig, port);
     const tls = connectTls({ socket: raw, servername: HOST, rejectUnauthorized: false });
     const [error] = await once(tls, 'error');
     assert.match(String(error), /alert internal error|disconnected/i);
@@ -137,7 +137,7 @@ test('when the agent goes, so does the upstream, and the other way round', async
   await using rig = await makeRig({ allow: [named], unopened: [named] });
   for (const side of ['agent', 'upstream'] as const) {
     const before = silent.connections.length;
-    const raw = await rawTunnel(rig, HOST, silent.port);
+    const raw = await rawTunnel(rig, silent.port);
     const tls = connectTls({ socket: raw, servername: HOST });
     tls.on('error', () => undefined);
     await eventually(() => assert.equal(silent.connections.length, before + 1));
@@ -155,7 +155,7 @@ test('a cut by the sidecar ends it', async () => {
   await using _ = silent;
   const named = `${HOST}:${silent.port}`;
   await using rig = await makeRig({ allow: [named], unopened: [named] });
-  const raw = await rawTunnel(rig, HOST, silent.port);
+  const raw = await rawTunnel(rig, silent.port);
   connectTls({ socket: raw, servername: HOST }).on('error', () => undefined);
   await eventually(() => assert.equal(silent.connections.length, 1));
   silent.connections[0]?.resume();

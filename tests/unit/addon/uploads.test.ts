@@ -2,22 +2,18 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
-import { createServer, request as httpRequest, type Server } from 'node:http';
+import { createServer, request as httpRequest } from 'node:http';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { brotliCompressSync, constants, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
-import type { Authority } from '../../../addon/authority.ts';
 import { BODY_BYTES, WINDOW_BYTES } from '../../../addon/limits.ts';
 import { NONCE_FIELD, PART_FIELD } from '../../../addon/receipt.ts';
-import { createScanner } from '../../../addon/scanner/serve.ts';
 import type { BoundSecret } from '../../../contracts/secret.ts';
-import { makeFolder } from '../support/folder.ts';
 import {
   ask,
   block,
   eventually,
-  KEY,
   listenRaw,
   makeCa,
   makeRig,
@@ -28,6 +24,7 @@ import {
   type RigOptions,
   type TestUpstream,
 } from './rig.ts';
+import { type EmbeddedScanner, startEmbedded } from './support/embedded.ts';
 
 const HOST = 'upload.example.test';
 const MIB = 1024 ** 2;
@@ -37,22 +34,17 @@ const CREDENTIAL = `AKIA${'Q3EGRZPY7WLN5TKD'}`;
 const VALUE = `s3cr3t-${'0123456789abcdef'.repeat(2)}`;
 const PLACEHOLDER = `ghp_${'Placeholder0123456789Placeholder0123'}`;
 
-const folder = makeFolder();
-let ca: Authority;
-let scanner: Server;
+const ca = makeCa();
+let scanner: EmbeddedScanner;
 let upstream: TestUpstream;
 
 before(async () => {
-  ca = makeCa();
-  scanner = createScanner({ key: KEY, own: [], log: () => undefined }).listen(folder.at('scanner.sock'));
-  await once(scanner, 'listening');
+  scanner = await startEmbedded();
   upstream = await makeUpstreamServer((seen, response) => response.end(String(seen.body.length)), { ca, host: HOST });
 });
 after(async () => {
   await upstream[Symbol.asyncDispose]();
-  scanner.closeAllConnections();
-  scanner.close();
-  folder[Symbol.dispose]();
+  scanner[Symbol.dispose]();
 });
 
 /** A scanner that knows one credential, and is quick. */
@@ -69,7 +61,7 @@ function rigWith(more: Partial<RigOptions> = {}): Promise<Rig> {
 
 /** With the embedded scanner itself. */
 function realRig(config: RigOptions['config'] = {}): Promise<Rig> {
-  return rigWith({ config: { scanner: { kind: 'embedded', socket: folder.at('scanner.sock') }, ...config } });
+  return rigWith({ config: { scanner: scanner.config, ...config } });
 }
 
 /** The same every time, and cheap to look at. */

@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { Server } from 'node:http';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import type { Authority } from '../../../addon/authority.ts';
-import { createScanner } from '../../../addon/scanner/serve.ts';
-import { KEY, makeCa, makeRig, makeUpstreamServer, type Rig, type TestUpstream } from './rig.ts';
+import { makeCa, makeRig, makeUpstreamServer, type Rig, type TestUpstream } from './rig.ts';
+import { type EmbeddedScanner, startEmbedded } from './support/embedded.ts';
 import { type Echo, makeEcho } from './support/talker.ts';
 
 /** Real programs over the sidecar and the embedded scanner. What is not installed here is left out, with a reason. */
@@ -87,37 +81,30 @@ with connect(os.environ["URL"], subprotocols=["v2"]) as socket:
   },
 ];
 
-let folder: string;
-let scanner: Server;
-let ca: Authority;
+let scanner: EmbeddedScanner;
+const ca = makeCa();
 let rig: Rig;
 let echo: Echo;
 let peer: TestUpstream | undefined;
 const heardByPeer: string[] = [];
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'bottle-test-'));
-  const socket = join(folder, 'scanner.sock');
-  scanner = createScanner({ key: KEY, own: [], log: () => undefined }).listen(socket);
-  await once(scanner, 'listening');
-  ca = makeCa();
+  scanner = await startEmbedded();
   const fields = () => ['Sec-WebSocket-Protocol: v2', 'Sec-WebSocket-Extensions: permessage-deflate'];
   echo = await makeEcho({ ca, host: HOST }, { fields });
   peer = WS === undefined ? undefined : await makePeer(WS);
   rig = await makeRig({
     allow: [echo, ...(peer ? [peer] : [])].map(({ port }) => `${HOST}:${port}`),
     upstreamCa: ca,
-    config: { scanner: { kind: 'embedded', socket } },
+    config: { scanner: scanner.config },
   });
-  writeFileSync(join(folder, 'ca.pem'), rig.sidecar.authority.certificate);
+  scanner.folder.write('ca.pem', rig.sidecar.authority.certificate);
 });
 after(async () => {
   await rig[Symbol.asyncDispose]();
   await echo[Symbol.asyncDispose]();
   await peer?.[Symbol.asyncDispose]();
-  scanner.closeAllConnections();
-  scanner.close();
-  rmSync(folder, { recursive: true });
+  scanner[Symbol.dispose]();
 });
 
 for (const { name, program, args, script, missing } of CLIENTS)
@@ -151,10 +138,9 @@ const EXPECTED = {
 };
 
 async function run(program: string, args: (file: string) => string[], script: string, port: number): Promise<unknown> {
-  const file = join(folder, 'client.mjs');
-  writeFileSync(file, script);
+  const file = scanner.folder.write('client.mjs', script);
   const proxy = `http://127.0.0.1:${rig.sidecar.port}`;
-  const bundle = join(folder, 'ca.pem');
+  const bundle = scanner.folder.at('ca.pem');
   const env = {
     ...process.env,
     URL: `wss://${HOST}:${port}/`,

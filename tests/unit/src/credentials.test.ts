@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mock, suite, test } from 'node:test';
 import { outputOf } from '../../../src/command.ts';
 import { type Machine, readCredentials, readOutput, renewalIn } from '../../../src/credentials.ts';
-import type { CredentialSource } from '../../../src/manifest.ts';
+import type { CredentialSource } from '../../../src/sources.ts';
 import { makeFolder } from '../support/folder.ts';
 import { settle } from '../support/launching.ts';
 

@@ -5,18 +5,8 @@ import { launch } from '../../../src/launch.ts';
 import { planLaunch } from '../../../src/plan.ts';
 import type { Provisioner } from '../../../src/provision/provisioner.ts';
 import { FakeBackend, type Script } from '../support/backend.ts';
-import { makeInput, settle } from '../support/launching.ts';
+import { launched, makeInput, never, secrets, settle } from '../support/launching.ts';
 import { builtInPlan, full, fullPlan } from '../support/plans.ts';
-
-const never = new AbortController().signal;
-const secrets = { TOKEN: 'canary' };
-
-async function launched(script: Script = {}, plan = fullPlan(), own: Parameters<typeof makeInput>[0] = {}) {
-  const backend = new FakeBackend(script);
-  const input = makeInput({ secrets, ...own });
-  const session = await launch(plan, backend, input, never);
-  return { backend, input, session };
-}
 
 suite('a provisioner that fails', () => {
   const failing = (need: Provisioner['need']): Provisioner => ({

@@ -5,11 +5,8 @@ import { BUNDLE_FILE } from '../../../contracts/variables.ts';
 import { BackendError, BottleError, Cancelled, LaunchError } from '../../../src/errors.ts';
 import { launch } from '../../../src/launch.ts';
 import { FakeBackend, type Script } from '../support/backend.ts';
-import { hang, makeInput, SESSION, settle } from '../support/launching.ts';
+import { hang, makeInput, never, secrets, SESSION, settle } from '../support/launching.ts';
 import { fullPlan } from '../support/plans.ts';
-
-const never = new AbortController().signal;
-const secrets = { TOKEN: 'x' };
 
 /** One launch to its end, whatever that is. */
 async function attempt(script: Script, cancel: AbortSignal = never): Promise<{ backend: FakeBackend; error: unknown }> {

@@ -10,20 +10,10 @@ import {
 import { bind } from '../../../src/bind.ts';
 import { launch } from '../../../src/launch.ts';
 import { planLaunch } from '../../../src/plan.ts';
-import { FakeBackend, FINGERPRINT, type Script } from '../support/backend.ts';
-import { makeInput, settle } from '../support/launching.ts';
+import { FakeBackend, FINGERPRINT } from '../support/backend.ts';
+import { launched, makeInput, never, secrets, settle } from '../support/launching.ts';
 import { PEM } from '../support/manifests.ts';
 import { fullPlan, loaded } from '../support/plans.ts';
-
-const never = new AbortController().signal;
-const secrets = { TOKEN: 'canary' };
-
-async function launched(script: Script = {}, plan = fullPlan(), own: Parameters<typeof makeInput>[0] = {}) {
-  const backend = new FakeBackend(script);
-  const input = makeInput({ secrets, ...own });
-  const session = await launch(plan, backend, input, never);
-  return { backend, input, session };
-}
 
 suite('a launch', () => {
   test('makes what the plan says, and nothing else', async () => {

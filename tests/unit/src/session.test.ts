@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict';
 import { mock, suite, test } from 'node:test';
 import { BackendError, Cancelled, LaunchError } from '../../../src/errors.ts';
-import { launch } from '../../../src/launch.ts';
 import type { LaunchInput } from '../../../src/launch.ts';
 import type { Provisioner } from '../../../src/provision/provisioner.ts';
-import { FakeBackend, type Script } from '../support/backend.ts';
-import { hang, makeCaller, makeInput, settle } from '../support/launching.ts';
+import type { Script } from '../support/backend.ts';
+import { hang, launched, makeCaller, never, settle } from '../support/launching.ts';
 import { fullPlan } from '../support/plans.ts';
 
-const never = new AbortController().signal;
-
 async function stand(script: Script = {}, own: Partial<LaunchInput> = {}) {
-  const backend = new FakeBackend(script);
-  const input = makeInput({ secrets: { TOKEN: 'x' }, ...own });
-  const session = await launch(fullPlan(), backend, input, never);
+  const { backend, session } = await launched(script, fullPlan(), own);
   return { backend, session, agent: backend.container('agent') };
 }
 

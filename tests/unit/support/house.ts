@@ -19,7 +19,7 @@ const JUDGEMENT = [
 
 const LAUNCHER: Row[] = [
   {
-    files: ['src/{errors,together}.ts'],
+    files: ['src/{errors,together,unchecked}.ts'],
     may: [],
     why: 'everything may import these, so they import nothing',
   },
@@ -30,9 +30,9 @@ const LAUNCHER: Row[] = [
     why: 'it is the border to any engine: types alone, so that an engine in memory is one as well',
   },
   {
-    files: ['src/{plan,container,scanner,secrets,describe,bind,builtin,egress,pipelock,redact}.ts'],
+    files: ['src/{plan,container,scanner,secrets,describe,bind,builtin,egress,late,pipelock,redact}.ts'],
     may: ['contracts/*', 'src/{builtin,container,egress,pipelock,scanner,secrets}.ts'],
-    types: ['src/backend.ts', 'src/manifest.ts'],
+    types: ['src/{backend,credentials,manifest}.ts'],
     why: 'same input, same plan: no clock, no randomness, no file; what differs comes in as an argument',
   },
   {
@@ -49,19 +49,25 @@ const LAUNCHER: Row[] = [
   {
     files: ['src/credentials.ts'],
     may: ['contracts/*', 'src/errors.ts', 'node:fs', 'node:util'],
-    types: ['src/launch.ts', 'src/manifest.ts'],
+    types: ['src/sources.ts'],
     why: 'it reads values, and hands them to nobody but who asks: no engine, no output',
   },
   {
     files: ['src/upstream.ts'],
     may: ['contracts/*', 'src/errors.ts', 'node:crypto', 'node:fs'],
-    types: ['src/manifest.ts'],
+    types: ['src/sources.ts'],
     why: 'it reads what is shown to the outside, and hands it to nobody but who asks',
   },
   {
-    files: ['src/manifest.ts'],
-    may: ['contracts/*', 'src/errors.ts', 'src/mounts.ts', 'yaml', 'zod', ...NODE_FILES],
+    files: ['src/{manifest,path,sources}.ts'],
+    may: ['contracts/*', 'src/{errors,issues,mounts,path,sources,unchecked}.ts', 'yaml', ...NODE_FILES],
     why: 'it reads the user’s files, and knows neither network nor engine',
+  },
+  {
+    files: ['src/issues.ts'],
+    may: ['contracts/*', 'src/unchecked.ts', 'zod'],
+    types: ['src/errors.ts'],
+    why: 'what is said of a manifest follows from it and the schema alone',
   },
   {
     files: ['src/{lock,mounts,trust,history}.ts'],
@@ -70,9 +76,14 @@ const LAUNCHER: Row[] = [
     why: 'with the manifest, the only files that read or write the user’s files',
   },
   {
-    files: ['src/{launch,session}.ts'],
-    may: ['contracts/*', 'src/{bind,errors,session,together}.ts', 'node:timers/promises', 'node:util'],
-    types: ['src/backend.ts', 'src/launch.ts', 'src/provision/provisioner.ts', 'node:stream'],
+    files: ['src/{agent,launch,serving,session,site}.ts'],
+    may: [
+      'contracts/*',
+      'src/{agent,bind,errors,late,serving,session,site,together}.ts',
+      'node:timers/promises',
+      'node:util',
+    ],
+    types: ['src/{backend,credentials}.ts', 'src/provision/provisioner.ts', 'node:stream'],
     why: 'an engine in memory must be enough to test it: never the real one, never a file',
   },
   {
@@ -319,5 +330,5 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   'tar-stream': ['src/docker/archive.ts'],
   undici: ['addon/call.ts', 'addon/packages.d.ts'],
   yaml: ['src/manifest.ts'],
-  zod: ['contracts/*', 'src/manifest.ts', 'src/cli/manifest.ts'],
+  zod: ['contracts/*', 'src/issues.ts', 'src/cli/manifest.ts'],
 };

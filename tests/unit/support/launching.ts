@@ -2,9 +2,12 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { SessionId } from '../../../src/backend.ts';
-import type { LaunchInput } from '../../../src/launch.ts';
+import type { LaunchPlan } from '../../../contracts/plan.ts';
+import { launch, type LaunchInput } from '../../../src/launch.ts';
 import { PROVISIONERS } from '../../../src/provision/list.ts';
 import type { Caller, Terminal } from '../../../src/session.ts';
+import { FakeBackend, type Script } from './backend.ts';
+import { fullPlan } from './plans.ts';
 
 export const SESSION: SessionId = {
   slug: 'demo',
@@ -35,6 +38,20 @@ export function makeInput(own: Partial<LaunchInput> = {}): TestInput {
     said,
     ...own,
   };
+}
+
+/** Never aborted. */
+export const never: AbortSignal = new AbortController().signal;
+
+/** What the plan with everything in it takes from the caller's environment. */
+export const secrets = { TOKEN: 'canary' };
+
+/** A launch of a plan with everything in it, whose agent has not begun. */
+export async function launched(script: Script = {}, plan: LaunchPlan = fullPlan(), own: Partial<LaunchInput> = {}) {
+  const backend = new FakeBackend(script);
+  const input = makeInput({ secrets, ...own });
+  const session = await launch(plan, backend, input, never);
+  return { backend, input, session };
 }
 
 export interface TestCaller extends Caller {

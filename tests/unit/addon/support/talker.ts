@@ -16,7 +16,7 @@ export interface Came {
 }
 
 /** Reads frames for good; `on` gets each. */
-export function readFrames(socket: Duplex, on: (came: Came) => void): void {
+function readFrames(socket: Duplex, on: (came: Came) => void): void {
   let bytes: Buffer = Buffer.alloc(0);
   let chunks: Buffer[] = [];
   let missing = 0;

@@ -42,7 +42,7 @@ export const CODINGS: Readonly<Record<string, (body: Buffer) => Buffer>> = {
   zstd: (body) => zstdCompressSync(body),
 };
 
-export function base32(bytes: Buffer): string {
+function base32(bytes: Buffer): string {
   let bits = '';
   for (const byte of bytes) bits += byte.toString(2).padStart(8, '0');
   return (bits.match(/.{1,5}/g) ?? [])

@@ -4,12 +4,13 @@
  */
 import type { BoundSecret, SecretPlace } from '../contracts/secret.ts';
 import { formatPlace } from '../contracts/secret.ts';
+import { isKeyField, isKeyParameter, looksLikeKey } from './keynames.ts';
 import type { Member } from './members.ts';
 import type { Field, RequestHead } from './message.ts';
 
 /**
  * `own`: the secrets that the request's host is bound to. `members`: what `isKeyMember` names in the body, which is undefined if it is
- * too large to be read as one. Undefined if the request stands under one of the secrets or is harmless.
+ * too large to be read as one, or if more of the request follows. Undefined if the request stands under one of the secrets or is harmless.
  */
 export function identityProblem(
   head: RequestHead,
@@ -17,27 +18,76 @@ export function identityProblem(
   members: readonly Member[],
   own: readonly BoundSecret[],
 ): string | undefined {
-  let proven = false;
-  for (const [name, value] of head.fields) {
-    const lower = name.toLowerCase();
-    if (own.some((secret) => secret.places.some((place) => standsInField(place, secret, lower, value)))) proven = true;
-    else if (isKeyField(lower) && value.trim() !== '' && !own.some((secret) => isOnlyPlaceholder(secret, value)))
-      return foreign(`the field ${lower.slice(0, 40)}`);
-  }
-  for (const { name, value } of queryOf(head.path, '&')) {
-    if (own.some((secret) => secret.places.some((place) => standsInQuery(place, secret, name, value)))) proven = true;
-  }
-  // Some servers take a semicolon for a separator as well.
-  for (const { name, value } of queryOf(head.path, /[&;]/)) {
-    if (isKeyParameter(name) && value !== '' && !own.some(({ placeholder }) => value === placeholder))
-      return foreign(`the query parameter ${name.toLowerCase().slice(0, 40)}`);
-  }
-  if (own.some((secret) => secret.places.some((place) => standsInPath(place, secret, head.path)))) proven = true;
+  const foreigner = foreignField(head, own) ?? foreignParameter(head, own) ?? foreignPath(head, own);
+  if (foreigner !== undefined) return foreign(foreigner);
   const inBody = foreignMember(members, own);
   if (inBody !== undefined) return inBody;
-  if (proven || isHarmless(head, body)) return undefined;
+  if (own.some((secret) => secret.places.some((place) => stands(place, secret, head)))) return undefined;
+  if (isHarmless(head, body)) return undefined;
   const wanted = own.map(({ name, places }) => `${name} (${places.map(formatPlace).join(', or ')})`);
-  return `blocked: this host is bound to ${wanted.join(' or ')}; without it only GET and HEAD without a body are sent`;
+  return `blocked: this host is bound to ${wanted.join(' or ')}; without it only GET and HEAD without a body are sent (the manifest's "identity: open" lets others through)`;
+}
+
+function stands(place: SecretPlace, secret: BoundSecret, { path, fields }: RequestHead): boolean {
+  return (
+    fields.some(([name, value]) => standsInField(place, secret, name.toLowerCase(), value)) ||
+    queryOf(path, '&').some(({ name, value }) => standsInQuery(place, secret, name, value)) ||
+    standsInPath(place, secret, path)
+  );
+}
+
+function foreignField({ fields }: RequestHead, own: readonly BoundSecret[]): string | undefined {
+  for (const [name, value] of fields) {
+    const lower = name.toLowerCase();
+    const isNamed = own.some(({ places }) => places.some((place) => place.kind === 'header' && place.name === lower));
+    const isKey =
+      isNamed || isKeyField(lower) || (lower === 'sec-websocket-protocol' && looksLikeKey(without(value, own)));
+    if (!isKey || value.trim() === '') continue;
+    const isOwn = own.some(
+      (secret) =>
+        isOnlyPlaceholder(secret, value) || secret.places.some((place) => standsInField(place, secret, lower, value)),
+    );
+    if (!isOwn) return `the field ${lower.slice(0, 40)}`;
+  }
+  return undefined;
+}
+
+/** Some servers take a semicolon for a separator as well, and a name in any case. */
+function foreignParameter({ path }: RequestHead, own: readonly BoundSecret[]): string | undefined {
+  const named = own.flatMap(({ places }) => places.flatMap((place) => (place.kind === 'query' ? [place.name] : [])));
+  const names = new Set(named.map((name) => name.toLowerCase()));
+  const found = queryOf(path, /[&;]/).find(
+    ({ name, value }) =>
+      (isKeyParameter(name) || names.has(name.toLowerCase())) &&
+      value !== '' &&
+      !own.some(({ placeholder }) => value === placeholder),
+  );
+  return found && `the query parameter ${found.name.toLowerCase().slice(0, 40)}`;
+}
+
+/** Where a path begins like a secret's, as the laxest server reads it, the secret has to follow. */
+function foreignPath({ path }: RequestHead, own: readonly BoundSecret[]): string | undefined {
+  const [before = ''] = path.split('?', 1);
+  const read = pathSegments(before);
+  const places = own.flatMap((secret) => secret.places.map((place) => ({ secret, place })));
+  const begun = places.filter(({ place }) => place.kind === 'path' && read.startsWith(place.prefix.toLowerCase()));
+  const isOwn = places.some(({ secret, place }) => standsInPath(place, secret, path));
+  return begun.length > 0 && !isOwn ? 'the path' : undefined;
+}
+
+function without(value: string, own: readonly BoundSecret[]): string {
+  return own.reduce((left, { placeholder }) => left.replaceAll(placeholder, ''), value);
+}
+
+/** Decoded once, without empty and dot segments, in lower case. */
+function pathSegments(path: string): string {
+  const segments: string[] = [];
+  const given = decoded(path.replaceAll('+', '%2B')).toLowerCase().split(/[/\\]/);
+  for (const segment of given) {
+    if (segment === '..') segments.pop();
+    else if (segment !== '' && segment !== '.') segments.push(segment);
+  }
+  return `/${segments.join('/')}${/[/\\]$/.test(path) && segments.length > 0 ? '/' : ''}`;
 }
 
 /** The finding about a member of a body that names somebody else. */
@@ -64,7 +114,9 @@ export function standsInField(
   }
   if (place.kind !== 'basic' || name !== 'authorization') return false;
   const halves = readBasic(value);
-  return halves?.[place.half] === placeholder;
+  if (!halves) return false;
+  const { username, password } = halves;
+  return place.half === 'username' ? isHalf(placeholder, username, password) : isHalf(placeholder, password, username);
 }
 
 export function standsInQuery(
@@ -83,7 +135,8 @@ export function standsInPath(
 ): boolean {
   if (place.kind !== 'path') return false;
   const [before = ''] = path.split('?', 1);
-  return before.startsWith(`${place.prefix}${placeholder}${place.suffix}`);
+  const wanted = `${place.prefix}${placeholder}${place.suffix}`;
+  return before.startsWith(wanted) && pathSegments(before).startsWith(wanted.toLowerCase());
 }
 
 /** Scheme as it stands, user name and password of HTTP Basic (RFC 7617). */
@@ -120,59 +173,22 @@ function decoded(text: string): string {
     .replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
-/** A field by which servers recognise who asks. `name` in lower case. */
-export function isKeyField(name: string): boolean {
-  return KEY_FIELDS.has(name) || (KEY_FIELD.test(name) && !/csrf|xsrf/.test(name));
-}
-
-const KEY_FIELDS = new Set([
-  'authorization',
-  'authentication',
-  'cookie',
-  'cookie2',
-  'dpop',
-  'signature',
-  'key',
-  'auth',
-  'x-auth',
-  'x-key',
-  'ocp-apim-subscription-key',
-  'x-functions-key',
-  'x-rapidapi-key',
-  'x-shopify-access-token',
-  'x-client-cert',
-  'x-ssl-client-cert',
-  'client-cert',
-  'x-forwarded-client-cert',
-]);
-const KEY_FIELD =
-  /(^|[-_])(api-?key|access-?key|auth-?key|secret(-?key)?|password|passwd|[a-z]*token|authorization|credentials?|jwt)$/;
-
-/** A parameter of a URL by which servers recognise who asks, signed URLs included. */
-function isKeyParameter(name: string): boolean {
-  return KEY_PARAMETER.test(name);
-}
-
-const KEY_PARAMETER =
-  /^(key|auth|jwt|sig|signature|authorization|password|passwd|secret|client[-_]?secret|api[-_]?key|access[-_]?key([-_]?id)?|awsaccesskeyid|googleaccessid|sas|(x-(amz|goog|ms|oss)-)(signature|credential|security-token)|([a-z]+[-_]?)?token)$/i;
-
-/** A name in a body by which servers recognise who asks, and that stands for nothing else. */
-export function isKeyMember(name: string): boolean {
-  return KEY_MEMBER.test(name);
-}
-
-const KEY_MEMBER = /^((access|private|oauth|job|refresh)[-_]?token|client[-_]?secret|api[-_]?key)$/i;
-
 /** The placeholder by itself, in whatever form a client writes it: worthless, and nobody else's. */
 function isOnlyPlaceholder({ placeholder }: BoundSecret, value: string): boolean {
   const basic = readBasic(value);
-  if (basic) return basic.username === placeholder || basic.password === placeholder;
+  if (basic)
+    return isHalf(placeholder, basic.username, basic.password) || isHalf(placeholder, basic.password, basic.username);
   return /^([A-Za-z]{1,16} +)?$/.test(value.trim().replace(placeholder, '')) && value.includes(placeholder);
 }
 
-/** It changes nothing and brings nothing. */
-function isHarmless({ method, fields }: RequestHead, body: Buffer | undefined): boolean {
-  if ((method !== 'GET' && method !== 'HEAD') || body?.length !== 0) return false;
+/** Some servers take either half of HTTP Basic for a token. */
+function isHalf(placeholder: string, half: string, other: string): boolean {
+  return half === placeholder && (other === placeholder || !looksLikeKey(other));
+}
+
+/** It changes nothing and brings nothing, now or later. */
+function isHarmless({ method, fields, upgrade }: RequestHead, body: Buffer | undefined): boolean {
+  if ((method !== 'GET' && method !== 'HEAD') || body?.length !== 0 || upgrade !== undefined) return false;
   return !fields.some(([name]: Field) => /^x-(http-)?method(-override)?$/i.test(name));
 }
 

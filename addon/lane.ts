@@ -1,8 +1,8 @@
 /** Bounds how much is asked of a scanner at once: so many calls under way, so many waiting in their order, and no more. */
 
 export interface Lane {
-  /** Resolves when it is this one's turn; 'full' at once if too many wait, 'gone' if `gone` aborts before. */
-  enter(gone: AbortSignal): Promise<Slot | 'full' | 'gone'>;
+  /** Resolves when it is this one's turn; 'full' at once if too many wait, 'late' if its turn does not come in time, 'gone' if `gone` aborts. */
+  enter(gone: AbortSignal): Promise<Slot | 'full' | 'late' | 'gone'>;
 }
 
 export interface Slot {
@@ -10,7 +10,8 @@ export interface Slot {
   leave(): void;
 }
 
-export function makeLane(width: number, queue: number): Lane {
+/** `patienceMs`: milliseconds that one waits at most. */
+export function makeLane(width: number, queue: number, patienceMs?: number): Lane {
   const waiting: (() => void)[] = [];
   let inside = 0;
   const slot: Slot = {
@@ -30,14 +31,18 @@ export function makeLane(width: number, queue: number): Lane {
       }
       if (waiting.length >= queue) return Promise.resolve('full');
       return new Promise((resolve) => {
-        const onGone = () => {
+        const leave = (why: 'gone' | 'late') => {
           waiting.splice(waiting.indexOf(onTurn), 1);
-          resolve('gone');
+          settle(why);
         };
-        const onTurn = () => {
+        const settle = (result: Slot | 'gone' | 'late') => {
           gone.removeEventListener('abort', onGone);
-          resolve(slot);
+          clearTimeout(timer);
+          resolve(result);
         };
+        const onGone = () => leave('gone');
+        const onTurn = () => settle(slot);
+        const timer = patienceMs === undefined ? undefined : setTimeout(() => leave('late'), patienceMs);
         waiting.push(onTurn);
         gone.addEventListener('abort', onGone, { once: true });
       });

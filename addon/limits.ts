@@ -60,6 +60,8 @@ export const SCAN_MS_PER_MB = 10_000;
 export const SCAN_CONNECTIONS = 8;
 /** Scans that wait for a connection; beyond it a request is told so at once. */
 export const SCAN_QUEUE = 256;
+/** Milliseconds that a part waits for its turn: the work of 40 bodies of 1 MB on two cores. A scanner that hangs is told of, not waited for. */
+export const SCAN_WAIT_MS = 60_000;
 /** Milliseconds after which a scan that nobody waits for any more no longer counts: twice what the largest body costs. */
 export const SCAN_ABANDONED_MS = 120_000;
 /** Milliseconds to connect to a scanner. */

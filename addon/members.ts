@@ -9,13 +9,16 @@ export interface Member {
   readonly value: string;
 }
 
+/** Says whether a name is looked for. */
+export type Wanted = (name: string, kind: Member['kind']) => boolean;
+
 /**
  * Those whose name is `wanted`. `type`: the Content-Type. JSON is known by its first character, because servers take it under any type; it is
  * read up to where it stops being JSON.
  */
-export function membersOf(type: string, body: Buffer, wanted: (name: string) => boolean): Member[] {
+export function membersOf(type: string, body: Buffer, wanted: Wanted): Member[] {
   const members = [...(isJsonObject(body) ? jsonMembers(body, wanted) : []), ...fieldsOf(type, body)];
-  return members.filter(({ name }) => wanted(name));
+  return members.filter(({ name, kind }) => wanted(name, kind));
 }
 
 /**
@@ -26,10 +29,10 @@ export function membersInWindow(
   type: string,
   window: Buffer,
   begins: boolean,
-  wanted: (name: string) => boolean,
+  wanted: Wanted,
 ): Member[] | 'unreadable' {
   if (FORM.test(type) || (begins && isJsonObject(window))) return 'unreadable';
-  return fieldsOf(type, window).filter(({ name }) => wanted(name));
+  return fieldsOf(type, window).filter(({ name, kind }) => wanted(name, kind));
 }
 
 function fieldsOf(type: string, body: Buffer): Member[] {
@@ -63,7 +66,7 @@ function isJsonObject(body: Buffer): boolean {
   return /^(\xef\xbb\xbf)?[ \t\r\n]{0,100}\{/.test(body.toString('latin1', 0, 104));
 }
 
-function jsonMembers(body: Buffer, wanted: (name: string) => boolean): Member[] {
+function jsonMembers(body: Buffer, wanted: Wanted): Member[] {
   const members: Member[] = [];
   let name = '';
   const top: Place = {
@@ -71,7 +74,7 @@ function jsonMembers(body: Buffer, wanted: (name: string) => boolean): Member[] 
     isBarren: false,
     member(key) {
       name = key;
-      return wanted(key) ? HERE : NOWHERE;
+      return wanted(key, 'JSON member') ? HERE : NOWHERE;
     },
     element: () => NOWHERE,
   };

@@ -15,6 +15,7 @@ import {
   SCAN_MS_PER_MB,
   SCAN_PARTS_AT_ONCE,
   SCAN_QUEUE,
+  SCAN_WAIT_MS,
   BODY_BYTES,
   WINDOWED_AT_ONCE,
 } from './limits.ts';
@@ -54,12 +55,14 @@ export interface ScannerOptions {
   readonly deadline?: (bytes: number) => number;
   readonly connections?: number;
   readonly queue?: number;
+  /** Milliseconds that a part waits for its turn. */
+  readonly patienceMs?: number;
 }
 
 export function connectScanner(options: ScannerOptions): Scanner {
   const { reach, connections = SCAN_CONNECTIONS, queue = SCAN_QUEUE } = options;
   const line = openLine(reach, connections, () => trusted.forget());
-  const lane = makeLane(connections, queue);
+  const lane = makeLane(connections, queue, options.patienceMs ?? SCAN_WAIT_MS);
   const means = { line, lane, windowed: makeLane(WINDOWED_AT_ONCE, queue), options };
   const scan: Scanner['scan'] = (...request) => scanUnit(means, request);
   const trusted = makeTrust(() => selfTest((head, unit) => scan(randomBytes(8).toString('hex'), head, unit, NEVER)));
@@ -135,7 +138,7 @@ async function scanLarge(
   const { limits, windowBytes, inWindows, review } = means.options;
   const slot = await means.windowed.enter(gone); // whoever waits holds no memory
   if (slot === 'full') return { kind: 'error', cause: 'too many large bodies are waiting' };
-  if (slot === 'gone') return { kind: 'error', cause: 'the agent left before the scan' };
+  if (typeof slot === 'string') return { kind: 'error', cause: 'the agent left before the scan' };
   try {
     return await scanWindowed(head, unit, {
       name: nameOf(id),
@@ -177,6 +180,7 @@ async function scanPart({ line, lane, options }: Means, plain: ScanPart, gone: A
   const part = reach.kind === 'tcp' ? present(plain) : plain;
   const slot = await lane.enter(gone);
   if (slot === 'full') return { kind: 'error', cause: 'too many scans are waiting' };
+  if (slot === 'late') return { kind: 'error', cause: 'the scanner was busy with others for too long' };
   if (slot === 'gone') return { kind: 'error', cause: 'the agent left before the scan' };
   const { method, url, body } = part;
   const call = line.call({ method, url, fields: callFields(part), body, ms: deadline(body.length), gone });

@@ -11,16 +11,16 @@ import { Work } from './decode/work.ts';
 import {
   foreignMember,
   identityProblem,
-  isKeyMember,
   readBasic,
   readPair,
   standsInField,
   standsInPath,
   standsInQuery,
 } from './identity.ts';
+import { isKeyMember } from './keynames.ts';
 import { membersInWindow, membersOf } from './members.ts';
 import type { Client, Field, RequestHead, Target, Unit } from './message.ts';
-import { neutralOf, replaceBytes, replaceCut, replaceText } from './neutral.ts';
+import { neutralOf, replaceBytes, replaceCut, replaceText, standsIn } from './neutral.ts';
 import { sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
 import { Search } from './spellings.ts';
@@ -82,11 +82,14 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
       (body && search.inRequest(body)) ??
       (read === body ? undefined : read && search.inRequest(read));
     if (leaked !== undefined) return leakOf(leaked);
-    if (unit.message) return undefined; // who asks was judged with the head
     const own = covering(head.target).filter((secret) => identityOf(secret, head.target.host) === 'bound');
     if (own.length === 0) return undefined;
-    const [type = ''] = valuesOf(head.fields, 'content-type');
-    return identityProblem(head, body, read ? membersOf(type, read, isKeyMember) : [], own);
+    const [type = ''] = unit.message ? [unit.message.type] : valuesOf(head.fields, 'content-type');
+    const members = read ? membersOf(type, read, isKeyMember) : [];
+    // A message of a stream: who asks was judged with the head, and may be said anew.
+    return unit.message
+      ? foreignMember(members, own)
+      : identityProblem(head, unit.last ? body : undefined, members, own);
   }
 
   function neutralize(head: RequestHead, unit: Unit): Neutral {
@@ -101,7 +104,7 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
         elsewhere: inHead.map(({ name }) => name),
       };
     const read = readable(head, sent);
-    const inBody = neutrals.filter(({ pairs }) => pairs.some(([from]) => read.includes(from.bytes)));
+    const inBody = neutrals.filter((neutral) => standsIn(read, neutral));
     // A body that has none stays as it is sent, compressed or not.
     const body = inBody.length === 0 ? sent : plainBytes(read);
     const opened = inBody.length > 0 && read !== sent;
@@ -113,8 +116,8 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
     };
   }
 
-  const plainBytes = (bytes: Buffer) => neutrals.reduce((left, { pairs }) => replaceBytes(left, pairs), bytes);
-  const plainText = (text: string) => neutrals.reduce((left, { pairs }) => replaceText(left, pairs), text);
+  const plainBytes = (bytes: Buffer) => neutrals.reduce(replaceBytes, bytes);
+  const plainText = (text: string) => neutrals.reduce(replaceText, text);
   const plainFields = (fields: readonly Field[]) =>
     fields.map(([name, value]): Field => [plainText(name), plainText(value)]);
 
@@ -128,7 +131,7 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
       const members = own.length === 0 ? [] : membersInWindow(type, window, begins, isKeyMember);
       const problem = members === 'unreadable' ? TOO_LARGE_TO_JUDGE : foreignMember(members, own);
       if (problem !== undefined) return { kind: 'block', finding: problem };
-      const found = neutrals.filter(({ pairs }) => pairs.some(([from]) => window.includes(from.bytes)));
+      const found = neutrals.filter((neutral) => standsIn(window, neutral));
       const plain = neutrals.reduce((left, { pairs }) => replaceCut(left, pairs), plainBytes(window));
       return { kind: 'reviewed', bytes: plain, elsewhere: found.map(({ name }) => name) };
     };
@@ -154,11 +157,13 @@ export function holdSecrets(bound: readonly BoundSecret[]): Secrets {
     const set = Object.entries(Object.assign({}, ...here.map(({ headers }) => headers)) as Record<string, string>);
     const replaced = new Set([
       'accept-encoding',
+      'grpc-accept-encoding',
+      'connect-accept-encoding',
       'sec-websocket-extensions',
       ...set.map(([name]) => name.toLowerCase()),
     ]);
     let { path } = head;
-    // What cannot be read cannot be searched: a bound host is asked for plain answers, and no compression of messages is offered to it.
+    // What cannot be read cannot be searched: a bound host is asked for plain answers, and no compression of messages is offered to it or asked of it.
     let fields = [
       ...head.fields.filter(([name]) => !replaced.has(name.toLowerCase())),
       ...set,

@@ -5,14 +5,14 @@ import type { ScanResult } from './verdict.ts';
 
 export type Scan = (head: RequestHead, unit: Unit) => Promise<ScanResult>;
 
-/** What is wrong with the scanner, or undefined. Never rejects. */
+/** All that is wrong with the scanner, or undefined. Never rejects. */
 export async function selfTest(scan: Scan): Promise<string | undefined> {
   const [first, ...others] = PROBES;
   // One alone at first: a scanner that does not answer is waited for once.
   const failure = await tryOne(scan, first);
   if (failure !== undefined) return failure;
   const failures = await Promise.all(others.map((probe) => tryOne(scan, probe)));
-  return failures.find((found) => found !== undefined);
+  return failures.filter((found) => found !== undefined).join('; ') || undefined;
 }
 
 async function tryOne(scan: Scan, { name, head, body, block }: Probe): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 /** Trailers of a request: carried and scanned like its fields, but never what a server would act upon before it has read the body. */
-import { isKeyField } from './identity.ts';
+import { isKeyField } from './keynames.ts';
 import { HEAD_FIELDS } from './limits.ts';
 import { type Field, type Refusal, refused } from './message.ts';
 import { isPerHop } from './receipt.ts';

@@ -97,6 +97,10 @@ const ERRORS = [
   'blocked: response ',
   'blocked: compressed',
   'blocked: media_policy',
+  'blocked: a2a: response',
+  'blocked: redaction error',
+  'blocked: redaction runtime',
+  'blocked: mediation envelope',
 ];
 
 function error(cause: string): ScanResult {

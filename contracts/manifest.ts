@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { memoryBytes, sizeSchema, unscannedWishSchema } from './bodies.ts';
 import { parseCidr } from './cidr.ts';
 import { masksWishSchema } from './mask.ts';
-import { PIPELOCK_VERSIONS } from './pipelock.ts';
+import { PIPELOCK_VERSIONS, versionOfImage } from './pipelock.ts';
 import { formatRule, parseRule, type Rule, rulesOf, webSocketsSchema } from './policy.ts';
 import { hostsOf, isAllowed, secretWishSchema } from './secret.ts';
 import { clientCertificateSchema, upstreamProxySchema } from './upstream.ts';
@@ -48,7 +48,7 @@ const mount = z.strictObject({
 });
 
 const manifest = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(1, 'must be 1'),
   agent: z
     .strictObject({
       image: z.string().min(1).optional(),
@@ -103,7 +103,15 @@ const manifest = z.strictObject({
       masks: masksWishSchema.optional(),
     })
     .superRefine(({ kind, image, version, masks }, context) => {
-      if (kind === 'pipelock') return;
+      if (kind === 'pipelock') {
+        if (image !== undefined && version === undefined && versionOfImage(image) === undefined)
+          context.addIssue({
+            code: 'custom',
+            path: ['version'],
+            message: `is needed: the image's tag names none of the lines that a configuration can be made for, ${PIPELOCK_VERSIONS.join(', ')}`,
+          });
+        return;
+      }
       for (const [key, value] of Object.entries({ image, version, masks }))
         if (value !== undefined)
           context.addIssue({

@@ -7,6 +7,11 @@ const CLAUDE_CODE_HOSTS = [
   'platform.claude.com', // the first start's check, login's token exchange
 ] as const;
 
+const GITHUB = {
+  hosts: ['api.github.com', 'github.com'],
+  place: { header: 'authorization', format: ['Bearer {}', 'token {}'], basic: 'password' },
+} as const;
+
 /** Variables that hold credentials, with where each of them goes. What is set of them is no longer given to the agent itself. */
 export const KNOWN_SECRETS: Readonly<Record<string, { readonly hosts: readonly string[]; readonly place: Place }>> = {
   ANTHROPIC_API_KEY: { hosts: ['api.anthropic.com'], place: { header: 'x-api-key' } },
@@ -15,12 +20,12 @@ export const KNOWN_SECRETS: Readonly<Record<string, { readonly hosts: readonly s
   GEMINI_API_KEY: { hosts: ['generativelanguage.googleapis.com'], place: { header: 'x-goog-api-key' } },
   OPENROUTER_API_KEY: { hosts: ['openrouter.ai'], place: { header: 'authorization' } },
   GROQ_API_KEY: { hosts: ['api.groq.com'], place: { header: 'authorization' } },
-  GITHUB_TOKEN: {
-    hosts: ['api.github.com', 'github.com'],
-    place: { header: 'authorization', format: ['Bearer {}', 'token {}'], basic: 'password' },
-  },
+  XAI_API_KEY: { hosts: ['api.x.ai'], place: { header: 'authorization' } },
+  GITHUB_TOKEN: GITHUB,
+  GH_TOKEN: GITHUB,
   GITLAB_TOKEN: { hosts: ['gitlab.com'], place: { header: 'private-token', basic: 'password' } },
   HF_TOKEN: { hosts: ['huggingface.co'], place: { header: 'authorization' } },
+  NPM_TOKEN: { hosts: ['registry.npmjs.org'], place: { header: 'authorization' } },
 };
 
 interface Place {

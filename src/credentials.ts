@@ -38,12 +38,18 @@ interface Reading {
 
 const debug = debuglog('bottle-credentials');
 
+/** Values that are followed while the session lasts. */
+export interface Followed extends Credentials {
+  /** What could not be renewed when it was last tried, and why, by name; never what was read. */
+  readonly stale: ReadonlyMap<string, string>;
+}
+
 /** @throws LaunchError naming the secret and why it has no value, never what was read */
 export async function readCredentials(
   sources: Readonly<Record<string, CredentialSource>>,
   machine: Machine,
   signal: AbortSignal,
-): Promise<Credentials> {
+): Promise<Followed> {
   const names = Object.keys(sources);
   const readings = new Map<string, Reading>();
   await Promise.all(
@@ -59,23 +65,32 @@ export async function readCredentials(
       return [name, { value, placeholder: makePlaceholder(name, value, (bytes) => machine.random(bytes)) }];
     }),
   );
+  const stale = new Map<string, string>();
   return {
     values,
+    stale,
     follow(onRenewed) {
       const renewals = names.flatMap((name) => {
         const [source, { value = '', ends } = {}] = [sources[name], readings.get(name)];
-        return source && ends !== undefined ? [renew(name, source, { value, ends }, machine, onRenewed)] : [];
+        return source && ends !== undefined
+          ? [renew({ name, source, first: { value, ends }, stale }, machine, onRenewed)]
+          : [];
       });
       return { [Symbol.dispose]: () => renewals.forEach((renewal) => renewal[Symbol.dispose]()) };
     },
   };
 }
 
+interface Renewal {
+  readonly name: string;
+  readonly source: CredentialSource;
+  readonly first: Reading & { readonly ends: number };
+  readonly stale: Map<string, string>;
+}
+
 /** Reads a value again before it ends, and hands it on if it is another, for as long as it is not disposed of. One that cannot be read is tried again. */
 function renew(
-  name: string,
-  source: CredentialSource,
-  first: Reading & { readonly ends: number },
+  { name, source, first, stale }: Renewal,
   machine: Machine,
   onRenewed: (values: Record<string, string>) => void,
 ): Disposable {
@@ -90,8 +105,10 @@ function renew(
     if (over.signal.aborted) return;
     if ('why' in reading) {
       debug('%s: %s', name, reading.why);
+      stale.set(name, reading.why);
       return plan(RETRY_MS);
     }
+    stale.delete(name);
     if (reading.value !== known) onRenewed({ [name]: reading.value });
     known = reading.value;
     if (reading.ends !== undefined) plan(renewalIn(reading.ends - machine.now().getTime()));
@@ -113,8 +130,12 @@ const RETRY_MS = 5_000;
 const MARGIN_MS = 60_000;
 const LEAST_MS = 500;
 
-/** Milliseconds until a value that is good for so long is renewed: a minute before its end, or a fifth of what is short. */
+/**
+ * Milliseconds until a value that is good for so long is renewed: a minute before its end, or a fifth of what is short. One that has ended
+ * when it is printed, because a clock is off, is no reason to ask without a pause.
+ */
 export function renewalIn(left: number): number {
+  if (left <= 0) return RETRY_MS;
   return Math.max(LEAST_MS, left > 5 * MARGIN_MS ? left - MARGIN_MS : left * 0.8);
 }
 

@@ -16,8 +16,9 @@ export function redact(line: string): string {
   if (typeof value !== 'object' || value === null) return withoutUrls(line);
   const entries = Object.entries(value).map(([key, text]: [string, unknown]) => {
     if (typeof text !== 'string') return [key, text];
-    // A reason quotes a query's key, a host's label or the answer of a resolver.
-    return [key, key === 'reason' || key === 'error' ? withoutQuotes(withoutUrls(text)) : withoutUrls(text)];
+    // A reason quotes a query's key, a host's label or the answer of a resolver, and names hosts without quotes.
+    const told = withoutUrls(text);
+    return [key, key === 'reason' || key === 'error' ? withoutLongWords(withoutQuotes(told)) : told];
   });
   return JSON.stringify(Object.fromEntries(entries));
 }
@@ -31,4 +32,11 @@ function withoutUrls(text: string): string {
 
 function withoutQuotes(text: string): string {
   return text.replaceAll(/"(?!https?:)[^"]*"/g, '"[redacted]"');
+}
+
+/** A URL is short already; a plain host may stay. */
+function withoutLongWords(text: string): string {
+  return text.replaceAll(/(?<!\S)[^\s"]{21,}/g, (word) =>
+    /^https?:\/\//.test(word) || PLAIN_HOST.test(`http://${word.replace(/[:,;]$/, '')}`) ? word : '[redacted]',
+  );
 }

@@ -18,20 +18,23 @@ const CONTINUES = new Uint8Array(256).fill(1, 0x80);
 for (const character of '0123456789abcdefABCDEFnrtbfuxzlgphseqUX"\'`/\\&=:-_.+$#\r\n')
   CONTINUES[character.charCodeAt(0)] = 1;
 
+/** What a text is: it names quoted-printable, it has a line that goes on as in it, or nothing speaks for it. */
+export type Quoting = 'said' | 'shown' | 'no';
+
 /** What the last decoding step gave: bytes read, and the code point, or -1 for nothing at all. */
 export const step = { read: 0, point: 0 };
 
 /**
  * Reads what is written at this place into `step`; false if nothing is. `inQuoted`: the character before was quoted-printable.
- * `saysQuoted`: the text says or shows that it is.
+ * `quoting`: whether the text says or shows that it is.
  */
-export function decodeAt(bytes: Buffer, at: number, inQuoted: boolean, saysQuoted: boolean): boolean {
+export function decodeAt(bytes: Buffer, at: number, inQuoted: boolean, quoting: Quoting): boolean {
   const byte = bytes[at] as number;
   if (BEGINS[byte] === 0 || CONTINUES[bytes[at + 1] ?? 0] === 0) return false;
   if (byte === BACKSLASH) return decodeBackslash(bytes, at);
   if (byte === PERCENT) return decodePercent(bytes, at);
   if (byte === AMPERSAND) return decodeEntity(bytes, at);
-  if (byte === EQUALS) return decodeQuoted(bytes, at, inQuoted, saysQuoted);
+  if (byte === EQUALS) return decodeQuoted(bytes, at, inQuoted, quoting);
   const seen = lookalike(bytes, at);
   return seen !== undefined && result(seen.read, seen.point);
 }
@@ -132,10 +135,10 @@ function decodeEntity(bytes: Buffer, at: number): boolean {
 }
 
 /**
- * `=41` is one only beside another, `=3D` only in a text that says or shows that it is quoted-printable: `x=41` is an
- * assignment far more often.
+ * In a text that does not say that it is quoted-printable, `=41` is one only beside another, and `=3D` only if the text shows it: `x=41`
+ * is an assignment far more often.
  */
-function decodeQuoted(bytes: Buffer, at: number, inQuoted: boolean, saysQuoted: boolean): boolean {
+function decodeQuoted(bytes: Buffer, at: number, inQuoted: boolean, quoting: Quoting): boolean {
   const next = bytes[at + 1];
   if (next === 10) return result(2, -1);
   if (next === 13 && bytes[at + 2] === 10) return result(3, -1);
@@ -143,7 +146,8 @@ function decodeQuoted(bytes: Buffer, at: number, inQuoted: boolean, saysQuoted: 
   if (value < 0) return false;
   const after = bytes[at + 4];
   const follows = bytes[at + 3] === EQUALS && (capitalHex(bytes, at + 4) >= 0 || after === 10 || after === 13);
-  return (inQuoted || follows || (value === EQUALS && saysQuoted)) && result(3, value < 0x80 ? value : -2 - value);
+  const isShown = inQuoted || follows || (value === EQUALS && quoting === 'shown');
+  return (isShown || quoting === 'said') && result(3, value < 0x80 ? value : -2 - value);
 }
 
 /** Two digits of hex without small letters (RFC 2045 section 6.7), or -1. */

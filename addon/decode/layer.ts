@@ -6,6 +6,7 @@ import type { Work } from './work.ts';
 import { openCompressed } from './inflate.ts';
 import { decodeRuns } from './runs.ts';
 import { Sink } from './sink.ts';
+import { lookOf, MAGIC_BYTES } from './stream.ts';
 import { unescape } from './unescape.ts';
 import { narrow } from './utf16.ts';
 
@@ -25,6 +26,7 @@ export function nextLayer(bytes: Buffer, work: Work, separator?: number): Buffer
   // A text that is escaped throughout (a program in JSON) stands in the next layer as a whole, and its runs with it.
   if (rewritten < bytes.length) decodeRuns(bytes, sink, open);
   narrow(bytes, sink);
+  if (lookOf(bytes.subarray(0, MAGIC_BYTES)) === 'deflate') open(bytes); // anywhere else its two bytes would be found all the time
   for (const magic of [GZIP, ZSTD])
     for (let at = bytes.indexOf(magic); at >= 0 && work.exhausted === undefined; at = bytes.indexOf(magic, at + 1))
       open(bytes.subarray(at));

@@ -5,7 +5,7 @@
  * Only the surroundings of what changed are written: the rest has been looked at already.
  */
 import { byteClass, DIGITS, LOWER, UPPER } from './span.ts';
-import { BEGINS, decodeAt, EQUALS, step } from './escapes.ts';
+import { BEGINS, decodeAt, EQUALS, type Quoting, step } from './escapes.ts';
 import type { Sink } from './sink.ts';
 
 /** Bytes kept on either side of a change, and the run of data that goes on there: half a run decodes to half a credential. */
@@ -14,13 +14,13 @@ const DATA_CLASS = byteClass(`${UPPER}${LOWER}${DIGITS}+/-_:`); // ":" of hex in
 
 /** Returns how many bytes of the text are in what it wrote. */
 export function unescape(bytes: Buffer, sink: Sink): number {
-  const saysQuoted = bytes.includes('quoted-printable') || bytes.includes('=\n') || bytes.includes('=\r\n');
+  const quoting = quotingOf(bytes);
   // Nothing becomes longer, and a gap is longer than the separator that stands for it.
   const out = sink.reserve(bytes.length + 64);
   // `done`: up to here the text has been copied or left out. `quoted`: here ended the last quoted-printable character.
   let [to, done, changed, quoted, skipped] = [sink.length, 0, false, -1, 0];
   for (let at = 0; at < bytes.length; ) {
-    if (BEGINS[bytes[at] as number] === 0 || !decodeAt(bytes, at, quoted === at, saysQuoted)) {
+    if (BEGINS[bytes[at] as number] === 0 || !decodeAt(bytes, at, quoted === at, quoting)) {
       at += 1;
       continue;
     }
@@ -49,6 +49,14 @@ export function unescape(bytes: Buffer, sink: Sink): number {
   sink.separate();
   return end - skipped;
 }
+
+function quotingOf(bytes: Buffer): Quoting {
+  if (SAID.some((name) => bytes.includes(name))) return 'said';
+  return bytes.includes('=\n') || bytes.includes('=\r\n') ? 'shown' : 'no';
+}
+
+/** As programs write it. */
+const SAID = ['quoted-printable', 'Quoted-Printable', 'QUOTED-PRINTABLE'];
 
 /** Where the surroundings of a change that ended at `from` end. */
 function tailOf(bytes: Buffer, from: number, limit: number): number {

@@ -11,7 +11,7 @@ import { load } from './load.ts';
 /** Writes which image each reference of the manifest stands for now. */
 export async function lock(file: string | undefined, deps: Deps): Promise<number> {
   const loaded = load(file, deps);
-  const path = lockPath(loaded);
+  const path = lockFile(fileOf(loaded));
   const plan = planLaunch(loaded, { slug: 'lock' });
   const found = lockOf(plan, await images(plan, await deps.backend(), deps, new AbortController().signal));
   deps.io.settle();
@@ -33,15 +33,12 @@ export async function lockedPlan(
   deps: Deps,
   cancel: AbortSignal,
 ): Promise<LaunchPlan> {
-  const path = lockPath(loaded);
-  const locked = readLock(path);
+  const manifest = fileOf(loaded);
+  const locked = readLock(lockFile(manifest));
   const found = await images(plan, backend, deps, cancel);
   const differing = differences(locked, lockOf(plan, found));
   if (differing.length > 0)
-    throw new LaunchError(
-      'lock',
-      `${differing.join('; ')}. If that is meant: bottle lock ${path.replace(/bottle\.lock$/, 'bottle.yaml')}`,
-    );
+    throw new LaunchError('lock', `${differing.join('; ')}. If that is meant: bottle lock ${manifest}`);
   const pinned = (role: string) => ({ kind: 'named' as const, reference: found[role]?.id ?? '' });
   return {
     ...plan,
@@ -60,8 +57,9 @@ async function images(plan: LaunchPlan, backend: Backend, deps: Deps, signal: Ab
   return Object.fromEntries((await Promise.all(entries)).flat());
 }
 
-function lockPath({ source }: LoadedManifest): string {
+/** The manifest that is locked. */
+function fileOf({ source }: LoadedManifest): string {
   if (source.kind === 'built-in')
     throw new UsageError('there is no bottle.yaml here: "bottle init" writes one, then lock it');
-  return lockFile(source.path);
+  return source.path;
 }

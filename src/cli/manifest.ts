@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { manifestSchema } from '../../contracts/manifest.ts';
+import { looksLikeCredential } from '../../contracts/placeholder.ts';
 import { KNOWN_SECRETS } from '../builtin.ts';
 import { UsageError } from '../errors.ts';
 import type { Deps } from './deps.ts';
@@ -11,7 +12,11 @@ import { load } from './load.ts';
 /** Writes a commented `bottle.yaml`, with the credentials that the environment has by name; never over an existing one. */
 export function init(deps: Deps): number {
   const target = resolve(deps.cwd, 'bottle.yaml');
-  const names = Object.keys(KNOWN_SECRETS).filter((name) => (deps.env[name] ?? '') !== '');
+  const isSet = (name: string) => (deps.env[name] ?? '') !== '';
+  const names = Object.keys(KNOWN_SECRETS).filter(isSet);
+  const others = Object.keys(deps.env).filter(
+    (name) => isSet(name) && !names.includes(name) && looksLikeCredential(name, ''),
+  );
   try {
     const example = readFileSync(join(deps.packageFolder, 'bottle.example.yaml'), 'utf8');
     writeFileSync(target, withSecrets(example, names), { flag: 'wx' });
@@ -22,6 +27,10 @@ export function init(deps: Deps): number {
   }
   deps.io.say(`wrote ${target}: read it, change it, then "bottle trust" and "bottle start"`);
   if (names.length > 0) deps.io.say(`secrets, from your environment: ${names.join(', ')}; the agent gets placeholders`);
+  if (others.length > 0)
+    deps.io.say(
+      `of your environment these look like credentials as well, but bottle does not know their hosts: ${others.join(', ')}. The agent does not get them; "secrets" gives it placeholders`,
+    );
   return 0;
 }
 

@@ -94,6 +94,8 @@ export async function start(options: StartOptions, deps: Deps): Promise<number> 
     say(`mitm ca fingerprint: ${session.fingerprint.slice(0, 16)}...`);
     try {
       const end = await session.attach(deps.io.caller, cancel.signal);
+      for (const [name, why] of credentials.stale)
+        deps.io.say(`secrets.${name} could not be renewed (${why}): at the end an earlier value was still sent`);
       return { ...end, journal: await keepOrSay(session) };
     } catch (error) {
       await keep(session).catch((problem: unknown) => debug('keep: %o', problem));

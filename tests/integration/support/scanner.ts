@@ -1,12 +1,12 @@
 /** Which scanners the scenarios run with: the embedded one always, pipelock where an image of it is there. */
 import type Dockerode from 'dockerode';
-import { PIPELOCK_IMAGE } from '../../../contracts/pipelock.ts';
+import { PIPELOCK_IMAGE, PIPELOCK_VERSIONS, versionOfImage } from '../../../contracts/pipelock.ts';
 
 /** A manifest's `scanner`. */
 export interface ScannerWish {
   readonly kind: 'pipelock';
   readonly image: string;
-  readonly version?: string;
+  readonly version: string;
 }
 
 /** Milliseconds for a registry to hand the published image out. */
@@ -14,13 +14,13 @@ const PULL_MS = 20_000;
 
 /**
  * pipelock as a manifest's wish, or why it cannot be had. BOTTLE_PIPELOCK_IMAGE names an image that the engine has; BOTTLE_PIPELOCK_VERSION
- * its release line, where its tag does not say it. With BOTTLE_REQUIRE_PIPELOCK=1 its absence is a failure.
+ * its release line, where its tag does not say it and it is not the oldest. With BOTTLE_REQUIRE_PIPELOCK=1 its absence is a failure.
  */
 export async function pipelock(docker: Dockerode | string): Promise<ScannerWish | string> {
   if (typeof docker === 'string') return docker;
   const image = process.env['BOTTLE_PIPELOCK_IMAGE'] ?? PIPELOCK_IMAGE;
-  const version = process.env['BOTTLE_PIPELOCK_VERSION'];
-  const wish: ScannerWish = { kind: 'pipelock', image, ...(version ? { version } : {}) };
+  const version = process.env['BOTTLE_PIPELOCK_VERSION'] ?? versionOfImage(image) ?? PIPELOCK_VERSIONS[0];
+  const wish: ScannerWish = { kind: 'pipelock', image, version };
   if (await has(docker, image)) return wish;
   const failure = await pull(docker, image);
   return failure === undefined

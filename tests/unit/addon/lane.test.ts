@@ -35,3 +35,13 @@ test('whoever goes while waiting makes room, and never gets a place', async () =
   first.leave();
   assert.ok(typeof (await next) === 'object');
 });
+
+test('whoever waits in vain is told so, and makes room', async () => {
+  const lane = makeLane(1, 1, 1);
+  const first = await lane.enter(never);
+  assert.equal(await lane.enter(never), 'late');
+  assert.equal(await lane.enter(never), 'late', 'not full: the one before has gone');
+  assert.ok(typeof first === 'object');
+  first.leave();
+  assert.ok(typeof (await lane.enter(never)) === 'object', 'its place went to nobody who had gone');
+});

@@ -264,6 +264,34 @@ suite('the self-test', () => {
   }
 });
 
+test('behind a scanner that hangs nobody waits for long', async () => {
+  await using standin = await makeStandin();
+  const sink = await openSink({ address: '127.0.0.1', port: 0, dnsPort: 0, scanner: '127.0.0.1', key: KEY });
+  standin.sink = sink.port;
+  const scanner = connectScanner({
+    reach: { kind: 'tcp', address: '127.0.0.1', port: standin.port },
+    limits: { reads: 'plain', bodyBytes: 1_000_000 },
+    windowBytes: 1_000_000,
+    key: KEY,
+    budget: makeBudget(0),
+    connections: 2,
+    patienceMs: 1_000,
+    deadline: () => 1_000,
+  });
+  const scan = () => scanner.scan('id', { method: 'GET', target: TARGET, path: '/x', fields: [] }, unit(), NEVER);
+  assert.deepEqual(await scan(), { kind: 'allow' });
+  standin.answer = () => 'silence';
+  const causes = (await Promise.all([scan(), scan(), scan(), scan()])).map((result) =>
+    result.kind === 'error' ? result.cause : result.kind,
+  );
+  const busy = 'the scanner was busy with others for too long';
+  assert.deepEqual(causes.slice(2), [busy, busy], 'the two before still count, though they were given up');
+  await scanner.close();
+  await sink.close();
+});
+
+const NEVER = new AbortController().signal;
+
 test('a scan that was given up still counts as busy, and a full queue is said at once', async () => {
   await using standin = await makeStandin();
   const sink = await openSink({ address: '127.0.0.1', port: 0, dnsPort: 0, scanner: '127.0.0.1', key: KEY });

@@ -26,13 +26,15 @@ const PLACES: BoundSecret['places'] = [
   { kind: 'query', name: 'key' },
   { kind: 'path', prefix: '/bot', suffix: '/' },
 ];
+const SOCKET = { method: 'GET', upgrade: 'websocket' } as const;
 const basic = (pair: string) => `Basic ${Buffer.from(pair).toString('base64')}`;
 
 function headOf(
   wish: Partial<RequestHead> & { host?: string; scheme?: 'http' | 'https'; port?: number } = {},
 ): RequestHead {
   const target = { scheme: wish.scheme ?? 'https', host: host(wish.host ?? 'api.test'), port: wish.port ?? 443 };
-  return { method: wish.method ?? 'POST', target, path: wish.path ?? '/', fields: wish.fields ?? [] };
+  const upgrade = wish.upgrade === undefined ? {} : { upgrade: wish.upgrade };
+  return { method: wish.method ?? 'POST', target, path: wish.path ?? '/', fields: wish.fields ?? [], ...upgrade };
 }
 
 function unitOf(body: string | Buffer = ''): Unit {
@@ -54,6 +56,29 @@ suite('a bound host accepts the bound identity only', () => {
     ['two in one field', { fields: [['x-api-key', `${PLACEHOLDER}, ${FOREIGN}`]] }, /the field x-api-key/],
     ['the placeholder with something behind it', { fields: [['x-api-key', `${PLACEHOLDER}x`]] }, /the field x-api-key/],
     ['Basic', { fields: [own, ['Authorization', basic('user:opaque')]] }, /the field authorization/],
+    ...[
+      'api_key',
+      'X_Api_Key',
+      'DD-APPLICATION-KEY',
+      'x-subscription-key',
+      'x-parse-master-key',
+      'x-jwt-assertion',
+      'x-basic-auth',
+      'X-Honeycomb-Team',
+      'Api-Key',
+      'Private-Token',
+      'X-Auth-Token',
+    ].map((name): (typeof blocked)[number] => [
+      `a key in ${name}`,
+      { fields: [own, [name, 'opaque']] },
+      new RegExp(`the field ${name.toLowerCase()} `),
+    ]),
+    [
+      'a key among the protocols of a WebSocket',
+      { ...SOCKET, fields: [own, ['Sec-WebSocket-Protocol', `realtime, openai-insecure-api-key.${FOREIGN}`]] },
+      /the field sec-websocket-protocol/,
+    ],
+    ['a WebSocket without a credential', SOCKET, /bound to KEY/],
     ['a cookie', { fields: [own, ['Cookie', 'session=1']] }, /the field cookie/],
     ['another provider’s key field', { fields: [own, ['x-goog-api-key', 'AIza']] }, /the field x-goog-api-key/],
     ['a token by any name', { fields: [own, ['X-Custom-Access-Token', 'opaque']] }, /the field x-custom-access-token/],
@@ -62,6 +87,13 @@ suite('a bound host accepts the bound identity only', () => {
     ['a token in the URL', { fields: [own], path: '/?a=1&access_token=opaque' }, /the query parameter access_token/],
     ['one whose name is percent-encoded', { fields: [own], path: '/?%61pi_key=opaque' }, /the query parameter api_key/],
     ['one behind a semicolon', { fields: [own], path: '/?a=1;token=opaque' }, /the query parameter token/],
+    ...['x-api-key', 'auth_key', 'subscription-key', 'oauth_signature', 'client_secret', 'hapikey', 'token[]'].map(
+      (name): (typeof blocked)[number] => [
+        `a GET with ${name} in its URL`,
+        { method: 'GET', path: `/?a=1&${name}=opaque` },
+        /the query parameter/,
+      ],
+    ),
     ['a signed URL', { fields: [own], path: '/?X-Amz-Signature=ab' }, /the query parameter x-amz-signature/],
     ['a GET with a foreign key', { method: 'GET', fields: [['x-api-key', FOREIGN]] }, /the field x-api-key/],
     [
@@ -89,6 +121,12 @@ suite('a bound host accepts the bound identity only', () => {
       { fields: [own, ['content-type', 'application/x-www-form-urlencoded']] },
       /the form field access_token/,
       '{=1&access_token=opaque',
+    ],
+    [
+      'a form with Slack’s token',
+      { fields: [own, ['content-type', 'application/x-www-form-urlencoded']] },
+      /the form field token/,
+      'channel=C1&token=opaque',
     ],
     ['JSON with an escaped name', { fields: [own] }, /the JSON member api_key/, '{"\\u0061pi_key":"opaque"}'],
     ['JSON with a name twice', { fields: [own] }, /api_key/, `{"api_key":"${PLACEHOLDER}","api_key":"opaque"}`],
@@ -136,11 +174,87 @@ suite('a bound host accepts the bound identity only', () => {
       'fields that only sound like it',
       { fields: [own, ['x-csrf-token', 'a'], ['x-stainless-lang', 'js'], ['anthropic-version', '1']] },
     ],
+    [
+      'names of what is no key',
+      {
+        method: 'GET',
+        path: '/?pageToken=a&page_token=b&next_token=c&continuation-token=d&projectKey=e',
+        fields: [own, ['Idempotency-Key', 'a'], ['Sec-WebSocket-Key', 'b'], ['X-Continuation-Token', 'c']],
+      },
+    ],
+    [
+      'a WebSocket with it, and protocols that are names',
+      {
+        ...SOCKET,
+        fields: [own, ['Sec-WebSocket-Protocol', 'realtime, openai-beta.realtime-v1, protobuf.reliable.azure.v1']],
+      },
+    ],
+    [
+      'the placeholder among the protocols',
+      { ...SOCKET, fields: [own, ['Sec-WebSocket-Protocol', `realtime, openai-insecure-api-key.${PLACEHOLDER}`]] },
+    ],
     ['an empty field', { fields: [own, ['Cookie', '']] }],
     ['another host', { host: 'other.test', fields: [['x-api-key', FOREIGN]] }, 'x'],
   ];
   for (const [title, head, body] of passed)
     test(`passed: ${title}`, () => assert.equal(holdSecrets([KEY]).objection(headOf(head), unitOf(body)), undefined));
+
+  const elsewhere: [title: string, place: BoundSecret['places'][number], head: Partial<RequestHead>][] = [
+    ['a path', { kind: 'path', prefix: '/bot', suffix: '/' }, { path: `/bot${FOREIGN}/send?text=data` }],
+    ['a path in capitals', { kind: 'path', prefix: '/bot', suffix: '/' }, { path: `/BOT${FOREIGN}/send` }],
+    ['an encoded path', { kind: 'path', prefix: '/bot', suffix: '/' }, { path: `//%62ot${FOREIGN}/send` }],
+    [
+      'a path that goes back',
+      { kind: 'path', prefix: '/bot', suffix: '/' },
+      { path: `/bot${PLACEHOLDER}/..%2f../bot${FOREIGN}/send` },
+    ],
+    ['a parameter', { kind: 'query', name: 'appid' }, { path: `/?AppId=${FOREIGN}` }],
+    ['a parameter twice', { kind: 'query', name: 'appid' }, { path: `/?appid=${PLACEHOLDER}&appid=${FOREIGN}` }],
+    ['a field', { kind: 'header', name: 'x-team', prefix: '', suffix: '' }, { fields: [['X-Team', FOREIGN]] }],
+    [
+      'a field twice',
+      { kind: 'header', name: 'x-team', prefix: '', suffix: '' },
+      {
+        fields: [
+          ['x-team', PLACEHOLDER],
+          ['x-team', FOREIGN],
+        ],
+      },
+    ],
+    [
+      'the other half of Basic',
+      { kind: 'basic', half: 'password' },
+      { fields: [['authorization', basic(`ghp_${FOREIGN}:${PLACEHOLDER}`)]] },
+    ],
+  ];
+  for (const [title, place, head] of elsewhere)
+    test(`blocked: a GET with a foreign key in the secret’s own place: ${title}`, () => {
+      const found = holdSecrets([{ ...KEY, places: [place] }]).objection(headOf({ method: 'GET', ...head }), unitOf());
+      assert.match(found ?? '', /^blocked: the (path|query parameter|field) .*holds a credential other/);
+    });
+
+  test('a path that goes back out of its place is no credential', () => {
+    const held = holdSecrets([{ ...KEY, places: [{ kind: 'path', prefix: '/bot', suffix: '/' }] }]);
+    const head = headOf({ path: `/bot${PLACEHOLDER}/../other` });
+    assert.match(held.objection(head, unitOf('{}')) ?? '', /bound to KEY/);
+    assert.equal(held.inject(head).path, head.path);
+  });
+
+  test('a GET that more follows is not harmless: messages of a stream', () => {
+    const first = { ...unitOf(), last: false };
+    assert.match(holdSecrets([KEY]).objection(headOf({ method: 'GET' }), first) ?? '', /bound to KEY/);
+  });
+
+  test('a message of a stream may not name somebody else', () => {
+    const said = (text: string) => ({
+      ...unitOf('frames'),
+      message: { type: 'application/json', bytes: Buffer.from(text) },
+    });
+    const secrets = holdSecrets([KEY]);
+    const head = headOf({ ...SOCKET, fields: [own] });
+    assert.match(secrets.objection(head, said('{"access_token":"opaque"}')) ?? '', /the JSON member access_token/);
+    assert.equal(secrets.objection(head, said(`{"access_token":"${PLACEHOLDER}"}`)), undefined);
+  });
 
   test('on every port, also where its value does not go', () => {
     const head = headOf({ port: 8443, fields: [['x-api-key', FOREIGN]] });
@@ -203,6 +317,8 @@ suite('the value goes into its place, and nowhere else', () => {
     const asked = headOf({
       fields: [
         ['Sec-WebSocket-Extensions', 'permessage-deflate'],
+        ['grpc-accept-encoding', 'gzip'],
+        ['Connect-Accept-Encoding', 'gzip'],
         ['Sec-WebSocket-Version', '13'],
       ],
     });
@@ -273,6 +389,25 @@ suite('a scanner is shown a neutral word', () => {
       assert.match(bodyOf(unit), /^\{"a":".*","b":1\}$/);
       assert.deepEqual(elsewhere, ['KEY']);
     }
+  });
+
+  test('where it breaks off, as tools print it: whatever stands there of it', () => {
+    for (const kept of [17, 20, PLACEHOLDER.length - 1]) {
+      const piece = PLACEHOLDER.slice(0, kept);
+      const sent = headOf({ path: `/?q=${piece}`, fields: [own, ['x-note', `${piece}…`]] });
+      const { head, unit } = secrets.neutralize(
+        sent,
+        unitOf(`{"a":"${piece}...","b":"${piece}","c":"sk-ant-api03-other"}`),
+      );
+      assert.equal(
+        bodyOf(unit).replaceAll(/placeholder-[a-z-]*/g, 'W'),
+        '{"a":"W...","b":"W","c":"sk-ant-api03-other"}',
+      );
+      assert.ok(!JSON.stringify(head).includes(piece));
+      assert.equal(head.path.length, sent.path.length);
+    }
+    const shorter = PLACEHOLDER.slice(0, 16);
+    assert.equal(bodyOf(secrets.neutralize(headOf({ fields: [own] }), unitOf(shorter)).unit), shorter);
   });
 
   test('in a compressed body too, which is then shown in plain', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { mock, suite, test } from 'node:test';
 import { outputOf } from '../../../src/command.ts';
 import { type Machine, readCredentials, readOutput, renewalIn } from '../../../src/credentials.ts';
@@ -23,6 +24,17 @@ const command = (own: Partial<Extract<CredentialSource, { kind: 'command' }>> = 
 });
 
 suite('a value is read at the launch', () => {
+  test('a command that is slow is ended with all that it has started', { timeout: 20_000 }, async () => {
+    using folder = makeFolder();
+    const path = folder.write('pid', '');
+    const slow = command({ args: ['-c', `sleep 60 & echo $! > ${path}; wait`], timeoutMs: 500 });
+    await assert.rejects(readCredentials({ MINE: slow }, machine(), never), /did not end within 0.5 s/);
+    const pid = Number(readFileSync(path, 'utf8'));
+    assert.ok(pid > 0);
+    const status = existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : 'State:\tZ';
+    assert.match(status, /^State:\tZ/m);
+  });
+
   test('from a variable, a file and a command, without the white space around it', async () => {
     using folder = makeFolder();
     const path = folder.write('token', 'file-0123456789\n');
@@ -75,7 +87,8 @@ suite('a value that ends is read again before', () => {
     });
     assert.equal(readOutput('{"value":"abc","expires_at":"soon"}', 5), undefined);
     assert.equal(readOutput('{', 5), undefined);
-    assert.deepEqual([renewalIn(3_600_000), renewalIn(10_000), renewalIn(-5)], [3_540_000, 8_000, 500]);
+    assert.equal(renewalIn(-5), 5_000, 'a command that prints what has ended is not run without a pause');
+    assert.deepEqual([renewalIn(3_600_000), renewalIn(10_000), renewalIn(100)], [3_540_000, 8_000, 500]);
   });
 
   test('again and again, also after a failure, until it is no longer followed', async () => {
@@ -92,12 +105,19 @@ suite('a value that ends is read again before', () => {
       const fake = machine({ outputOf: async () => outputs.shift() ?? 'over-0123456' });
       const credentials = await readCredentials(source, fake, never);
       const renewed: string[] = [];
+      const stale: unknown[] = [];
       const following = credentials.follow((values) => renewed.push(values['S'] ?? ''));
       for (const ms of [7_999, 1, 8_000, 5_000]) {
         mock.timers.tick(ms);
         await settle();
         renewed.push(`${Date.now()}`);
+        stale.push(credentials.stale.get('S'));
       }
+      assert.deepEqual(
+        stale,
+        [undefined, undefined, '/bin/sh failed', undefined],
+        'a failure is told until it is made good',
+      );
       following[Symbol.dispose]();
       mock.timers.tick(60_000);
       await settle();

@@ -105,6 +105,14 @@ suite('an unknown key is answered with the keys that are allowed there', () => {
   }
 });
 
+test('a pipelock whose line nobody says is refused: its configuration would be a guess', () => {
+  for (const image of ['own/pipelock', 'own/pipelock:latest', 'own/pipelock:9.1.0']) {
+    using folder = makeFolder();
+    const [issue] = issues(folder, `version: 1\nscanner: { kind: pipelock, image: "${image}" }\n`);
+    assert.match(JSON.stringify(issue), /scanner\.version.*names none of the lines/);
+  }
+});
+
 suite('what is no YAML is answered with the line and the column', () => {
   const rows: [title: string, text: string, path: string, message: RegExp][] = [
     ['an unclosed list', 'version: 1\negress:\n  allow: [a.example\n', 'line 4, column 1', /sequence|bracket|\]/i],

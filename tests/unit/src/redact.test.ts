@@ -16,6 +16,14 @@ test('of a URL no more than scheme and host is kept, in every member of a line',
       { reason: `high entropy query key "${SECRET}" (4.9 > 4.5 threshold)` },
       { reason: 'high entropy query key "[redacted]" (4.9 > 4.5 threshold)' },
     ],
+    [
+      { reason: `SSRF check failed: DNS resolution error for ${SECRET}.a.test: lookup ${SECRET}.a.test: no such host` },
+      { reason: 'SSRF check failed: DNS resolution error for [redacted] lookup [redacted] no such host' },
+    ],
+    [
+      { reason: 'rate limit exceeded for registry.api.example.com' },
+      { reason: 'rate limit exceeded for registry.api.example.com' },
+    ],
     [{ reason: 'core DLP match: GitHub Token (critical)' }, { reason: 'core DLP match: GitHub Token (critical)' }],
     [
       { status_code: 204, patterns: ['AWS Access ID'] },

@@ -14,7 +14,7 @@ export interface Row {
 const NODE_FILES = ['node:fs', 'node:path', 'node:crypto', 'node:os'];
 /** Decisions of the sidecar: no socket, no file, no clock. */
 const JUDGEMENT = [
-  'addon/{blanks,body,budget,code,covered,exchange,h2fields,hello,identity,lane,limits,message,policy,present,receipt,request,respond,seam,selftest,shape,trailers,verdict}.ts',
+  'addon/{blanks,body,budget,code,covered,exchange,h2fields,hello,identity,keynames,lane,limits,message,policy,present,receipt,request,respond,seam,selftest,shape,trailers,verdict}.ts',
 ];
 
 const LAUNCHER: Row[] = [

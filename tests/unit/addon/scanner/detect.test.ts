@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { deflateSync, gzipSync } from 'node:zlib';
 import type { OwnCredential } from '../../../../contracts/credential.ts';
 import { answerOf } from '../../../../addon/scanner/answer.ts';
 import { detect } from '../../../../addon/scanner/detect.ts';
@@ -109,6 +109,19 @@ describe('what must not leave', () => {
       Buffer.from('\r\n--b--'),
     ]);
     assert.match(verdict({ body }), /GitHub Token/);
+  });
+
+  it('is found in a body that is zlib and does not say so', () => {
+    for (const level of [1, 6, 9])
+      assert.match(verdict({ body: deflateSync(`{"a":"${SECRET}"}`, { level }) }), /GitHub Token/);
+  });
+
+  it('is found behind a single character of quoted-printable where the body says that it is', () => {
+    const part = (name: string) =>
+      `--b\r\nContent-Transfer-Encoding: ${name}\r\n\r\n=67${SECRET.slice(1, 20)}=\r\n${SECRET.slice(20)}\r\n--b--`;
+    for (const name of ['quoted-printable', 'Quoted-Printable', 'QUOTED-PRINTABLE'])
+      assert.match(verdict({ body: Buffer.from(part(name)) }), /GitHub Token/);
+    assert.equal(verdict({ body: Buffer.from(part('binary')) }), 'allowed', 'elsewhere it is an assignment');
   });
 
   it('is found in the method', () => assert.match(verdict({ method: SECRET }), /GitHub Token/));

@@ -63,7 +63,7 @@ suite('the commands', () => {
     digests['some/image'] = value('c');
     await assert.rejects(
       world.run('start', '--trust', '--locked'),
-      /lock: the agent image some\/image is digest sha256:c+, /,
+      /lock: the agent image some\/image is digest sha256:c+, .*bottle lock .*\/bottle\.yaml$/,
     );
     assert.deepEqual([...world.backend.alive], []);
     assert.equal(await world.run('start', '--trust'), 0, 'without the flag it runs');

@@ -41,7 +41,9 @@ suite('bottle init', () => {
   });
 
   test('writes a secret for each credential that the environment has by name, and no value', async () => {
-    using world = makeWorld({ env: { ANTHROPIC_API_KEY: 'canary-0123', GITHUB_TOKEN: 'canary-4567', NPM_TOKEN: '' } });
+    using world = makeWorld({
+      env: { ANTHROPIC_API_KEY: 'canary-0123', GITHUB_TOKEN: 'canary-4567', NPM_TOKEN: '', OWN_API_KEY: 'canary-89' },
+    });
     await world.run('init');
     const text = readFileSync(join(world.project, 'bottle.yaml'), 'utf8');
     assert.doesNotMatch(text + world.said.join(), /canary/);
@@ -53,6 +55,7 @@ suite('bottle init', () => {
     );
     assert.ok(plan.egress.allow.includes('api.github.com') && plan.egress.allow.includes('github.com'));
     assert.match(text, /^# secrets:$/m, 'the comment stays');
+    assert.match(world.said.join('\n'), /does not know their hosts: OWN_API_KEY\. /);
   });
 
   test('never writes over a file that is there', async () => {

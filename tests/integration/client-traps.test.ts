@@ -159,7 +159,7 @@ describe('a trap for clients', { skip }, () => {
     assert.equal(stdout, '2\n', 'getent: one or more supplied keys could not be found');
   });
 
-  it('git over HTTP/2 pushes whole to a sidecar that is slow to read: its libcurl mixes up what does not go out at once', async () => {
+  it('git pushes whole to a sidecar that is slow to read: over HTTP/2 its libcurl would mix up what does not go out at once', async () => {
     const slug = world.slug('slow');
     const pushes = `git init -q /tmp/repo; cd /tmp/repo; git config user.name a; git config user.email a@example.com
       for turn in 1 2 3 4 5 6; do
@@ -175,6 +175,8 @@ describe('a trap for clients', { skip }, () => {
     assert.doesNotMatch(session.stderr, /RPC failed/);
     const { status } = await session.end();
     assert.equal(status, 0);
+    const pushed = await world.seen(({ url }) => url.endsWith('git-receive-pack'));
+    assert.ok(pushed.length >= 6);
   });
 
   it('an image without a JDK or a browser gets nothing of theirs', async () => {

@@ -119,10 +119,14 @@ export class Session implements AsyncDisposable {
   }
 
   #followSize(terminal: Terminal): Disposable {
-    const resize = () => {
+    let before = Promise.resolve();
+    const tell = async () => {
       const { columns, rows } = terminal.size();
-      // A size that comes too late for a container that has just ended changes nothing.
-      this.#parts.attachment.resize(columns, rows).catch((error: unknown) => debug('resize: %o', error));
+      await this.#parts.attachment.resize(columns, rows);
+    };
+    const resize = () => {
+      // One after another: of two at once the older could come last. One that is too late for a container that has just ended changes nothing.
+      before = before.then(tell).catch((error: unknown) => debug('resize: %o', error));
     };
     resize();
     return terminal.onResize(resize);

@@ -64,7 +64,7 @@ describe('an agent with a terminal', { skip }, () => {
   it('has the terminal’s size, also when that changes', async () => {
     await using terminal = start(
       world.slug('size'),
-      "stty size; trap 'echo changed; stty size' WINCH; while :; do sleep 0.1; done",
+      "trap 'echo changed; stty size' WINCH; stty size; while :; do sleep 0.1; done",
     );
     await terminal.shows('40 100');
     terminal.resize({ rows: 33, columns: 77 });

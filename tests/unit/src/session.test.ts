@@ -165,12 +165,33 @@ suite('a terminal', () => {
     assert.equal(caller.raw, 1);
     assert.deepEqual(agent.sizes, [[80, 24]]);
     caller.resize();
+    await settle();
     assert.equal(agent.sizes.length, 2);
     agent.exit(0);
     await attached;
     assert.equal(caller.raw, 0);
     caller.resize();
+    await settle();
     assert.equal(agent.sizes.length, 2);
+  });
+
+  test('is told of one size after another: of two at once the older could come last', async () => {
+    const { session, agent } = await stand({}, { terminal: true });
+    await using _ = session;
+    const first = Promise.withResolvers<void>();
+    agent.resizing = first.promise;
+    const caller = makeCaller({ terminal: true });
+    const attached = session.attach(caller, never);
+    await settle();
+    agent.resizing = undefined;
+    caller.resize();
+    await settle();
+    assert.equal(agent.sizes.length, 0);
+    first.resolve();
+    await settle();
+    assert.equal(agent.sizes.length, 2);
+    agent.exit(0);
+    await attached;
   });
 
   test('is given back also when the agent cannot be started', async () => {

@@ -13,6 +13,8 @@ export class FakeContainer implements Container {
   readonly input: string[] = [];
   readonly signals: string[] = [];
   readonly sizes: [columns: number, rows: number][] = [];
+  /** What the engine waits for before it takes a size. */
+  resizing: Promise<void> | undefined;
   readonly placed: FileEntry[] = [];
   /** What `get` finds. */
   readonly files = new Map<string, string>();
@@ -80,7 +82,10 @@ export class FakeContainer implements Container {
           stdin.on('data', (chunk: Buffer) => stdout.write(chunk));
           await this.#end.promise;
         },
-        resize: async (columns, rows) => void this.sizes.push([columns, rows]),
+        resize: async (columns, rows) => {
+          await this.resizing;
+          this.sizes.push([columns, rows]);
+        },
         [Symbol.dispose]: () => void (this.connections -= 1),
       };
     });

@@ -1,5 +1,5 @@
 /** The body of a request as it arrives, whatever the protocol: kept in memory or, if it is large, on the disk, within one limit. */
-import { type Budget, gather } from './budget.ts';
+import { type Budget, gather, OVER_BUDGET } from './budget.ts';
 import { codeOf } from './code.ts';
 import { BODY_BYTES, SPOOL_BLOCK, UNKNOWN_BYTES } from './limits.ts';
 import { type Field, type Received, type Refusal, refused, type Target, type Unit } from './message.ts';
@@ -59,9 +59,9 @@ export function receiveBody({ budget, spool, bodyBytes, announced }: BodyLimits)
 
   function keep(piece: Buffer): Refusal | 'wait' | undefined {
     if (size > bodyBytes) return tooLarge(bodyBytes);
-    if (!spool || Math.max(size, announced) <= most) return memory.add(piece) ? undefined : FULL;
+    if (!spool || Math.max(size, announced) <= most) return memory.add(piece) ? undefined : OVER_BUDGET;
     disk ??= moved(spool);
-    return disk ? answerTo(disk.add(piece)) : FULL;
+    return disk ? answerTo(disk.add(piece)) : OVER_BUDGET;
   }
 
   /** What has come so far goes to the disk. It counts as memory until it is there. */
@@ -127,7 +127,7 @@ export function receiveBody({ budget, spool, bodyBytes, announced }: BodyLimits)
       for await (const piece of file.chunks()) {
         if (bytes.add(piece)) continue;
         bytes.release();
-        return FULL;
+        return OVER_BUDGET;
       }
     } catch (error) {
       bytes.release();
@@ -176,11 +176,9 @@ function tooLarge(bytes: number): Refusal {
 }
 
 function refusalOf(trouble: Trouble): Refusal {
-  if (trouble.kind === 'full') return FULL;
+  if (trouble.kind === 'full') return OVER_BUDGET;
   return refused(503, `the body could not be kept on the disk (${trouble.cause})`);
 }
 
 /** Not all of it has come within its time. */
 export const LATE = refused(408, 'the request did not arrive in time');
-
-const FULL = refused(503, 'too many request bodies are held');

@@ -1,5 +1,10 @@
 /** All memory for request bodies comes from here, so that no agent can make the sidecar larger than its container. */
 
+import { refused } from './message.ts';
+
+/** What whoever gets nothing of it is told. */
+export const OVER_BUDGET = refused(503, 'too many request bodies are held');
+
 export interface Budget {
   /** False: there is not so much left, and nothing was taken. */
   take(bytes: number): boolean;

@@ -12,8 +12,8 @@ import { decodedLayers, textIn } from './decode/layers.ts';
 import { Work } from './decode/work.ts';
 import { EXTRACT_FIELD_BYTES, EXTRACT_OVERLAP, EXTRACT_SPARE } from './limits.ts';
 import { countMasked, type Masks, NO_MASKS, type Run } from './masks.ts';
-import type { Field, Message, Refusal, RequestHead, Unit } from './message.ts';
-import { NOTHING, PLAIN_TEXT, readBody, readPacked, readText, refused } from './reading.ts';
+import { type Field, type Message, type Refusal, refused, type RequestHead, type Unit } from './message.ts';
+import { NOTHING, PLAIN_TEXT, readBody, readPacked, readText } from './reading.ts';
 import { type ScannedPart, sha256 } from './receipt.ts';
 import { valuesOf } from './request.ts';
 

@@ -7,7 +7,7 @@ import { SPACE } from './decode/sink.ts';
 import type { Work } from './decode/work.ts';
 import type { Covered } from './covered.ts';
 import { type HostMasks, maskHashes, maskJson, type Run, without } from './masks.ts';
-import type { Refusal } from './message.ts';
+import { type Refusal, refused } from './message.ts';
 
 /** How the scanner reads the body under `type`. */
 export interface Reading {
@@ -79,10 +79,6 @@ function readType(declared: string): { essence: string; boundary: string | undef
   if (!found) return undefined;
   const boundary = /;\s*boundary=(?:"([^"]+)"|([^\s;"]+))\s*$/i.exec(declared);
   return { essence: (found[1] ?? '').toLowerCase(), boundary: boundary?.[1] ?? boundary?.[2] };
-}
-
-export function refused(status: number, reason: string): Refusal {
-  return { kind: 'refused', status, reason };
 }
 
 export const NOTHING: Buffer = Buffer.alloc(0);

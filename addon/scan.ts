@@ -3,7 +3,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Budget } from './budget.ts';
+import { type Budget, OVER_BUDGET } from './budget.ts';
 import { type Line, openLine, type Reach } from './call.ts';
 import { isPush } from './decode/object.ts';
 import { type Lane, makeLane } from './lane.ts';
@@ -121,7 +121,7 @@ async function scanWhole(means: Means, [id, head, unit, gone]: Request): Promise
   if (prepared.kind !== 'prepared') return prepared;
   const reviewed = review?.(prepared.parts) ?? prepared.parts;
   if ('finding' in reviewed) return { kind: 'block', finding: reviewed.finding };
-  if (!budget.take(prepared.copied)) return FULL;
+  if (!budget.take(prepared.copied)) return OVER_BUDGET;
   try {
     const no = await scanParts(reviewed, (part) => scanPart(means, part, gone));
     return no ?? { kind: 'allow', ...(prepared.masked.length > 0 ? { masked: prepared.masked } : {}) };
@@ -215,7 +215,6 @@ function makeTrust(test: () => Promise<string | undefined>): { check(): Promise<
   };
 }
 
-const FULL: ScanResult = { kind: 'refused', status: 503, reason: 'too many request bodies are held' };
 const NEVER = new AbortController().signal;
 
 /** Milliseconds. */

@@ -9,7 +9,7 @@ import { SPACE } from './decode/sink.ts';
 import { Work } from './decode/work.ts';
 import { EXTRACT_SPARE } from './limits.ts';
 import { countMasked, maskHashes, NO_MASKS } from './masks.ts';
-import type { Field, RequestHead, Unit } from './message.ts';
+import { type Field, refused, type RequestHead, type Unit } from './message.ts';
 import {
   BETWEEN_RUNS,
   parts,
@@ -152,4 +152,4 @@ const FORM = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 const NOTHING = Buffer.alloc(0);
 const ONE_SPACE = Buffer.from(' ');
 const ALLOWED = { kind: 'allow' } as const;
-const TOO_MUCH: No = { kind: 'refused', status: 413, reason: 'the body decodes to more than can be scanned' };
+const TOO_MUCH = refused(413, 'the body decodes to more than can be scanned');

@@ -18,7 +18,7 @@ import { MAGIC } from './decode/object.ts';
 import { byteClass, DIGITS, LOWER, UPPER } from './decode/span.ts';
 import { unpack } from './decode/unpack.ts';
 import { EXPANDED_BYTES, EXPANDED_RATIO, PACK_BYTES, PACK_OBJECTS, WINDOW_OVERLAP } from './limits.ts';
-import type { Refusal, Unit } from './message.ts';
+import { type Refusal, refused, type Unit } from './message.ts';
 
 export interface Window {
   readonly kind: 'window';
@@ -201,7 +201,7 @@ async function beginningOf(source: Bytes): Promise<Buffer> {
 }
 
 function unreadable(why: string): Refusal {
-  return { kind: 'refused', status: 400, reason: `the body ${why}; it cannot be scanned for secrets` };
+  return refused(400, `the body ${why}; it cannot be scanned for secrets`);
 }
 
-const TOO_MUCH: Refusal = { kind: 'refused', status: 413, reason: 'the body decompresses to more than can be scanned' };
+const TOO_MUCH = refused(413, 'the body decompresses to more than can be scanned');

@@ -3,14 +3,14 @@
  * it decompresses to, sent as it came. The head goes first by itself, so that a server may speak before its caller does.
  */
 import type { Readable } from 'node:stream';
-import { type Budget, type Gathering, gather } from '../budget.ts';
+import { type Budget, type Gathering, gather, OVER_BUDGET } from '../budget.ts';
 import { type Covered, coveredWithin } from '../covered.ts';
 import { decodeContent } from '../decode/inflate.ts';
 import { readingsOf } from '../decode/protobuf.ts';
 import { Work } from '../decode/work.ts';
 import { readFields } from '../h2fields.ts';
 import type { Inflow } from '../inflow.ts';
-import type { Field, Received, Refusal, Unit } from '../message.ts';
+import { type Field, type Received, type Refusal, refused, type Unit } from '../message.ts';
 import { valuesOf } from '../request.ts';
 import { Seams } from '../seam.ts';
 import { trailerRefusal } from '../trailers.ts';
@@ -124,7 +124,7 @@ class MessageReader {
       const body = (this.#body ??= gather(this.#budget, length));
       const piece = rest.subarray(0, length - body.size);
       rest = rest.subarray(piece.length);
-      if (piece.length > 0 && !body.add(piece)) return yield FULL;
+      if (piece.length > 0 && !body.add(piece)) return yield OVER_BUDGET;
       if (body.size < length) return;
       const whole = { kind: 'whole', prefix: this.#prefix, isCompressed: flags === COMPRESSED, body } as const;
       this.#prefix = NOTHING;
@@ -195,9 +195,9 @@ function decompressed(bytes: Buffer, { coding, budget, messageBytes }: MessagesO
   if (encoding === undefined || more.length > 0) return refused(400, 'a message does not say how it is compressed');
   const most = Math.min(messageBytes, budget.left);
   const decoded = decodeContent(bytes, [encoding], new Work(Math.max(1, most)));
-  if (decoded.kind === 'decoded') return budget.take(decoded.body.length) ? decoded.body : FULL;
+  if (decoded.kind === 'decoded') return budget.take(decoded.body.length) ? decoded.body : OVER_BUDGET;
   if (decoded.why === 'form') return refused(400, `a message ${decoded.reason}`);
-  return most < messageBytes ? FULL : refused(413, `a message becomes larger than ${messageBytes} bytes`);
+  return most < messageBytes ? OVER_BUDGET : refused(413, `a message becomes larger than ${messageBytes} bytes`);
 }
 
 /** Sends nothing: the beginning, the end, or what is only to be judged. */
@@ -205,11 +205,6 @@ function nothing({ last, trailers }: Pick<Unit, 'last' | 'trailers'>): Unit {
   return { kind: 'unit', size: 0, last, trailers, chunks: () => [], [Symbol.dispose]: () => undefined };
 }
 
-function refused(status: number, reason: string): Refusal {
-  return { kind: 'refused', status, reason };
-}
-
-const FULL = refused(503, 'too many request bodies are held');
 const MORE = { last: false, trailers: [] } as const;
 const NOTHING: Buffer = Buffer.alloc(0);
 /** Bytes of a flag and a length. */

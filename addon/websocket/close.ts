@@ -1,7 +1,7 @@
 /** How a WebSocket ends: the agent's close, checked, and ours, which says why (RFC 6455 sections 5.5.1 and 7.4). */
 import type { Outcome } from '../../contracts/exchange.ts';
 import { isUtf8 } from 'node:buffer';
-import type { Refusal } from '../message.ts';
+import { type Refusal, refused } from '../message.ts';
 import { CONTROL_BYTES, frameHead, malformed } from './frame.ts';
 
 /** Why this is no payload of a close frame, if so. */
@@ -58,4 +58,4 @@ const POLICY_VIOLATION = 1_008;
 const INTERNAL_ERROR = 1_011;
 /** Protocol error, invalid payload data, message too big, try again later. */
 const BY_STATUS: Readonly<Record<number, number>> = { 400: 1_002, 422: 1_007, 413: 1_009, 503: 1_013 };
-const NO_TEXT: Refusal = { kind: 'refused', status: 422, reason: 'the reason of a close frame is not UTF-8' };
+const NO_TEXT = refused(422, 'the reason of a close frame is not UTF-8');

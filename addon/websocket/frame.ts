@@ -2,7 +2,7 @@
  * Frames of a WebSocket (RFC 6455 section 5): a strict reader of what an agent sends, and a writer. Whatever two endpoints could read
  * differently is a refusal: nothing behind it is read.
  */
-import type { Refusal } from '../message.ts';
+import { type Refusal, refused } from '../message.ts';
 
 export type Opcode = 'continuation' | 'text' | 'binary' | 'close' | 'ping' | 'pong';
 
@@ -161,7 +161,7 @@ export const CONTROL_BYTES = 125;
 
 /** A breach of the protocol. */
 export function malformed(reason: string): Refusal {
-  return { kind: 'refused', status: 400, reason };
+  return refused(400, reason);
 }
 
 function isControl(opcode: number): boolean {

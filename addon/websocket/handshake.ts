@@ -1,7 +1,7 @@
 /** The switch to WebSocket (RFC 6455 section 4, RFC 7692 section 5): what an agent asks for, and whether an answer is one to it. Pure. */
 import { createHash } from 'node:crypto';
 import { trimBlanks } from '../blanks.ts';
-import type { Field, Refusal } from '../message.ts';
+import { type Field, type Refusal, refused } from '../message.ts';
 import type { Deflate } from './deflate.ts';
 
 /** Why this request for a WebSocket cannot be served, if so. */
@@ -132,10 +132,6 @@ function listOf(fields: readonly Field[], name: string): string[] {
 
 function valuesOf(fields: readonly Field[], name: string): string[] {
   return fields.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value);
-}
-
-function refused(status: number, reason: string): Refusal {
-  return { kind: 'refused', status, reason };
 }
 
 function wrong(why: string): WrongSwitch {

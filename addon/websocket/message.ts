@@ -3,8 +3,8 @@
  * the one budget.
  */
 import { isUtf8 } from 'node:buffer';
-import { type Budget, type Gathering, gather } from '../budget.ts';
-import type { Refusal } from '../message.ts';
+import { type Budget, type Gathering, gather, OVER_BUDGET } from '../budget.ts';
+import { type Refusal, refused } from '../message.ts';
 import { readClose } from './close.ts';
 import { type Deflate, DEFLATE_TAIL, Inflater, mostInflated } from './deflate.ts';
 import { type Begun, FrameReader, malformed, type Opcode } from './frame.ts';
@@ -82,7 +82,7 @@ export class MessageReader {
       this.#control.push(Buffer.from(piece)); // a copy: at most 125 bytes must not hold a whole chunk
       return undefined;
     }
-    return this.#message?.body.add(piece) ? undefined : FULL;
+    return this.#message?.body.add(piece) ? undefined : OVER_BUDGET;
   }
 
   #end(): Whole | Refusal | undefined {
@@ -105,9 +105,9 @@ export class MessageReader {
   #inflated({ opcode, body }: Pending): Whole | Refusal {
     const { budget, messageBytes } = this.#options;
     try {
-      if (!this.#inflater || !body.add(DEFLATE_TAIL)) return FULL;
+      if (!this.#inflater || !body.add(DEFLATE_TAIL)) return OVER_BUDGET;
       const most = Math.min(messageBytes, mostInflated(body.size));
-      if (!budget.take(most)) return FULL;
+      if (!budget.take(most)) return OVER_BUDGET;
       const inflated = this.#inflater.inflate(body.bytes(), most);
       const held = inflated.kind === 'inflated' ? inflated.bytes.length : 0;
       budget.give(most - held);
@@ -140,8 +140,7 @@ function isControl(opcode: Opcode): opcode is 'close' | 'ping' | 'pong' {
 }
 
 function tooLarge(bytes: number): Refusal {
-  return { kind: 'refused', status: 413, reason: `a message is larger than ${bytes} bytes` };
+  return refused(413, `a message is larger than ${bytes} bytes`);
 }
 
-const FULL: Refusal = { kind: 'refused', status: 503, reason: 'too many request bodies are held' };
-const NO_TEXT: Refusal = { kind: 'refused', status: 422, reason: 'a text message is not UTF-8' };
+const NO_TEXT = refused(422, 'a text message is not UTF-8');

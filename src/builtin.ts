@@ -25,7 +25,6 @@ export const KNOWN_SECRETS: Readonly<Record<string, { readonly hosts: readonly s
   GH_TOKEN: GITHUB,
   GITLAB_TOKEN: { hosts: ['gitlab.com'], place: { header: 'private-token', basic: 'password' } },
   HF_TOKEN: { hosts: ['huggingface.co'], place: { header: 'authorization' } },
-  NPM_TOKEN: { hosts: ['registry.npmjs.org'], place: { header: 'authorization' } },
 };
 
 interface Place {

@@ -2,7 +2,7 @@
  * The scan of a body that is too large for one look. The head goes to the scanner as a request without a body, then window after
  * window as a text of its own; each must be proven. How many there are is known at the end only, and only whoever made them has to know it.
  */
-import type { Masked } from '../contracts/mask.ts';
+import { type Masked, sumMasked } from '../contracts/mask.ts';
 import { decodedLayers, textIn } from './decode/layers.ts';
 import { isPush } from './decode/object.ts';
 import { SPACE } from './decode/sink.ts';
@@ -63,7 +63,7 @@ async function scanBody(head: RequestHead, unit: Unit, first: number, scan: Wind
   const push = isPush(valuesOf(head.fields, 'content-type'));
   const separator = limits.reads === 'plain' ? { separator: SPACE } : {};
   const elsewhere = new Set<string>();
-  const masked = new Map<string, number>();
+  let masked: readonly Masked[] = [];
   let index = first;
   let asked: Promise<ScanResult> = Promise.resolve(ALLOWED);
   for await (const window of windowsOf(unit, { size, encodings, push, ...separator })) {
@@ -73,14 +73,14 @@ async function scanBody(head: RequestHead, unit: Unit, first: number, scan: Wind
     if (before.kind !== 'allow') return before;
     if (shown.kind !== 'shown') return shown;
     for (const name of shown.elsewhere) elsewhere.add(name);
-    for (const { mask, bytes } of shown.masked) masked.set(mask, (masked.get(mask) ?? 0) + bytes);
+    masked = sumMasked([...masked, ...shown.masked]);
     const some = shown.texts.map((text, at) => textPart(scan, head, text, index + at));
     index += some.length;
     asked = askAll(some, scan);
   }
   const last = await asked;
   if (last.kind !== 'allow') return last;
-  const hidden = masked.size > 0 ? { masked: Array.from(masked, ([mask, bytes]) => ({ mask, bytes })) } : {};
+  const hidden = masked.length > 0 ? { masked } : {};
   return { ...last, ...unscanned, ...hidden, elsewhere: [...elsewhere] };
 }
 

@@ -1,10 +1,10 @@
 /** Trust of browsers: they read no bundle and no variable, but policies, in a folder of each product. */
 import { CERTIFICATE_FILE } from '../../contracts/variables.ts';
-import type { Container, FileEntry } from '../backend.ts';
+import type { FileEntry } from '../backend.ts';
 import { LaunchError } from '../errors.ts';
 import { certificatesIn } from './pem.ts';
-import { type Environment, programPaths } from './programs.ts';
-import { FOLDER_MODE, type Provisioner } from './provisioner.ts';
+import { type Environment, hasAny, programPaths } from './programs.ts';
+import { FOLDER_MODE, type Provisioner, rootFile } from './provisioner.ts';
 
 /** A product of the Chromium family, the folder of its policies, and where an image has it. */
 interface Product {
@@ -39,7 +39,7 @@ export const chromiumProvisioner: Provisioner = {
         const content = `${JSON.stringify({ CACertificates })}\n`;
         return policies.flatMap((folder) => [
           ...folders(folder, `${folder}/policies`, `${folder}/policies/managed`),
-          file(`${folder}/policies/managed/bottle.json`, content),
+          rootFile(`${folder}/policies/managed/bottle.json`, content),
         ]);
       },
     };
@@ -59,7 +59,7 @@ export const firefoxProvisioner: Provisioner = {
     const own = FIREFOX_FOLDERS.map((folder) => `${folder}/distribution/policies.json`);
     const files = await Promise.all([FIREFOX_POLICIES, ...own].map((path) => agent.get(path)));
     const content = withCertificate(files.find((found) => found !== undefined)?.toString('utf8') ?? '{}');
-    return { files: () => [...folders('/etc/firefox', '/etc/firefox/policies'), file(FIREFOX_POLICIES, content)] };
+    return { files: () => [...folders('/etc/firefox', '/etc/firefox/policies'), rootFile(FIREFOX_POLICIES, content)] };
   },
 };
 
@@ -89,14 +89,6 @@ function record(value: unknown): Record<string, unknown> {
   throw new LaunchError('firefox', "the image's policies.json has another form than Firefox reads: it gets no trust");
 }
 
-async function hasAny(agent: Container, paths: readonly string[]): Promise<boolean> {
-  return (await Promise.all(paths.map((path) => agent.has(path)))).includes(true);
-}
-
 function folders(...paths: readonly string[]): FileEntry[] {
   return paths.map((path) => ({ path, mode: FOLDER_MODE, uid: 0, gid: 0 }));
-}
-
-function file(path: string, content: string): FileEntry {
-  return { path, content, mode: 0o644, uid: 0, gid: 0 };
 }

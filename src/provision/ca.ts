@@ -2,7 +2,7 @@
 import { BUNDLE_FILE, CERTIFICATE_FILE } from '../../contracts/variables.ts';
 import type { Container } from '../backend.ts';
 import { LaunchError } from '../errors.ts';
-import { FOLDER_MODE, type Provisioner } from './provisioner.ts';
+import { FOLDER_MODE, type Provisioner, rootFile } from './provisioner.ts';
 
 const UPDATE = '/usr/sbin/update-ca-certificates';
 
@@ -20,8 +20,8 @@ export const caProvisioner: Provisioner = {
     return {
       files: ({ certificate }) => [
         { path: '/usr/local/share/ca-certificates', mode: FOLDER_MODE, uid: 0, gid: 0 },
-        { path: CERTIFICATE_FILE, content: certificate, mode: 0o644, uid: 0, gid: 0 },
-        { path: BUNDLE_FILE, content: splice(bundle, certificate), mode: 0o644, uid: 0, gid: 0 },
+        rootFile(CERTIFICATE_FILE, certificate),
+        rootFile(BUNDLE_FILE, splice(bundle, certificate)),
       ],
       follow: updateCertificates,
     };

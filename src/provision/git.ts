@@ -3,7 +3,7 @@
  * else than it was given when the network does not take it at once: on a busy machine one push in four broke off or was not what it
  * should be. Where the image or the user says something else, that holds.
  */
-import type { Provisioner } from './provisioner.ts';
+import { type Provisioner, rootFile } from './provisioner.ts';
 
 const GIT = '/usr/bin/git';
 /** Of the git that a distribution has. What stands further down, in the user's or in the folder's holds before it (git-config(1)). */
@@ -17,6 +17,6 @@ export const gitProvisioner: Provisioner = {
     if (!(await agent.has(GIT))) return { files: () => [] };
     const own = (await agent.get(SYSTEM_CONFIG)) ?? Buffer.alloc(0);
     const content = Buffer.concat([Buffer.from(OVER_HTTP1), own]);
-    return { files: () => [{ path: SYSTEM_CONFIG, content, mode: 0o644, uid: 0, gid: 0 }] };
+    return { files: () => [rootFile(SYSTEM_CONFIG, content)] };
   },
 };

@@ -1,6 +1,6 @@
 /** The agent's home and identity: a folder that its user may write, and a name for a user id that the image does not know. */
 import type { FileEntry } from '../backend.ts';
-import type { Provisioner } from './provisioner.ts';
+import { type Provisioner, rootFile } from './provisioner.ts';
 
 const PASSWD = '/etc/passwd';
 
@@ -17,7 +17,7 @@ export const homeProvisioner: Provisioner = {
         if (identity.known) return [owned];
         const line = `agent:x:${identity.uid}:${identity.gid}:agent:${home}:/bin/sh\n`;
         const content = `${passwd}${passwd === '' || passwd.endsWith('\n') ? '' : '\n'}${line}`;
-        return [owned, { path: PASSWD, content: Buffer.from(content, 'latin1'), mode: 0o644, uid: 0, gid: 0 }];
+        return [owned, rootFile(PASSWD, Buffer.from(content, 'latin1'))];
       },
     };
   },

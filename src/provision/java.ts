@@ -5,26 +5,19 @@
 import { BUNDLE_FILE, TRUST_STORE_FILE } from '../../contracts/variables.ts';
 import { inside, octets, oid, sequence, set, small } from './der.ts';
 import { certificatesIn } from './pem.ts';
-import { type Environment, programPaths } from './programs.ts';
-import { FOLDER_MODE, type Provisioner } from './provisioner.ts';
+import { type Environment, hasAny, programPaths } from './programs.ts';
+import { FOLDER_MODE, type Provisioner, rootFile } from './provisioner.ts';
 
 export const javaProvisioner: Provisioner = {
   name: 'java',
   need: 'optional',
   async inspect(agent, env) {
-    const found = await Promise.all(jdkPaths(env).map((path) => agent.has(path)));
-    if (!found.includes(true)) return { files: () => [] };
+    if (!(await hasAny(agent, jdkPaths(env)))) return { files: () => [] };
     const bundle = (await agent.get(BUNDLE_FILE))?.toString('latin1') ?? '';
     return {
       files: ({ certificate }) => [
         { path: TRUST_STORE_FILE.replace(/\/[^/]*$/, ''), mode: FOLDER_MODE, uid: 0, gid: 0 },
-        {
-          path: TRUST_STORE_FILE,
-          content: trustStore(certificatesIn(`${bundle}\n${certificate}`)),
-          mode: 0o644,
-          uid: 0,
-          gid: 0,
-        },
+        rootFile(TRUST_STORE_FILE, trustStore(certificatesIn(`${bundle}\n${certificate}`))),
       ],
     };
   },

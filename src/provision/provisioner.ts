@@ -15,6 +15,11 @@ export interface ProvisionContext {
 /** Of a folder that anybody may look into. */
 export const FOLDER_MODE = 0o755;
 
+/** A file of root's that anybody may read. */
+export function rootFile(path: string, content: string | Buffer): FileEntry {
+  return { path, content, mode: 0o644, uid: 0, gid: 0 };
+}
+
 /** One thing that an agent needs. Its parts run at the three moments that a launch offers. */
 export interface Provisioner {
   readonly name: string;

@@ -11,12 +11,11 @@ import type { BoundSecret } from '../../../contracts/secret.ts';
 import { makeFolder } from '../support/folder.ts';
 import { ask, KEY, makeCa, makeRig, makeUpstreamServer, type Rig, type RigOptions, type TestUpstream } from './rig.ts';
 import { BLOB, COMMANDS, delta, object, OFFSET, pack, packHead, PUSH, random, swallowed } from './support/packs.ts';
+import { PLACEHOLDER, SECRET, VALUE } from './support/token.ts';
 
 const HOST = 'git.example.test';
 const MIB = 1024 ** 2;
 const CREDENTIAL = `AKIA${'Q3EGRZPY7WLN5TKD'}`;
-const VALUE = `s3cr3t-${'0123456789abcdef'.repeat(2)}`;
-const PLACEHOLDER = `ghp_${'Placeholder0123456789Placeholder0123'}`;
 
 const folder = makeFolder();
 let ca: Authority;
@@ -134,15 +133,6 @@ test('a large push that cannot be read to its end is refused, another body that 
   assert.match(answer.body, /git objects that cannot be read/);
   assert.equal((await push(body, { type: 'application/x-tar' })).status, 200);
 });
-
-const SECRET: BoundSecret = {
-  name: 'TOKEN',
-  placeholder: PLACEHOLDER,
-  value: VALUE,
-  hosts: [],
-  places: [{ kind: 'header', name: 'authorization', prefix: 'Bearer ', suffix: '' }],
-  headers: {},
-};
 
 test('the value of a secret is found in the objects of a push of any size, a placeholder is let pass and recorded', async () => {
   await using bound = await rigWith({ secrets: [SECRET] });

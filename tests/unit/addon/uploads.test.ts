@@ -25,14 +25,13 @@ import {
   type TestUpstream,
 } from './rig.ts';
 import { type EmbeddedScanner, startEmbedded } from './support/embedded.ts';
+import { PLACEHOLDER, SECRET, VALUE } from './support/token.ts';
 
 const HOST = 'upload.example.test';
 const MIB = 1024 ** 2;
 /** Just too large to be scanned as one. */
 const LARGE = BODY_BYTES + 3 * MIB;
 const CREDENTIAL = `AKIA${'Q3EGRZPY7WLN5TKD'}`;
-const VALUE = `s3cr3t-${'0123456789abcdef'.repeat(2)}`;
-const PLACEHOLDER = `ghp_${'Placeholder0123456789Placeholder0123'}`;
 
 const ca = makeCa();
 let scanner: EmbeddedScanner;
@@ -258,15 +257,6 @@ test('an upstream that answers before it has read a large body is heard', async 
   assert.deepEqual([answer.status, answer.body], [507, 'no room']);
   await eventually(() => assert.equal(heldFiles(rig), 0));
 });
-
-const SECRET: BoundSecret = {
-  name: 'TOKEN',
-  placeholder: PLACEHOLDER,
-  value: VALUE,
-  hosts: [],
-  places: [{ kind: 'header', name: 'authorization', prefix: 'Bearer ', suffix: '' }],
-  headers: {},
-};
 
 test('the value of a secret is found in a large body, also where two windows meet', async () => {
   await using rig = await rigWith({ scanner: prove, config: { secrets: [SECRET] } });
